@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "PoolBus",
+  products: [
+    .library(name: "PoolBus", targets: ["PoolBus"]),
+    .executable(name: "busctl", targets: ["busctl"]),
+    .executable(name: "poolbusd", targets: ["poolbusd"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/ordo-one/TextTable", from: "0.0.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    // What applications import.
+    .target(
+      name: "PoolBus",
+      dependencies: ["BusProtocol", "HandleTransport", "Platform", "PoolNode", "PooledMemory", "Vocabulary"],
+      swiftSettings: swiftSettings),
+
+    // The node, and what it decides by.
+    .target(
+      name: "PoolNode",
+      dependencies: [
+        "BusProtocol", "Ledger", "Platform", "PooledMemory", "Vocabulary",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: swiftSettings),
+    .target(name: "Ledger", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
+
+    // What both sides stand on.
+    .target(name: "PooledMemory", dependencies: ["Platform", "Vocabulary"], swiftSettings: swiftSettings),
+    .target(name: "BusProtocol", dependencies: ["CSchemas", "Vocabulary"], swiftSettings: swiftSettings),
+    .target(name: "HandleTransport", dependencies: ["CZeroMQ", "Platform"], swiftSettings: swiftSettings),
+    .target(
+      name: "Platform",
+      dependencies: ["CPlatform", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: swiftSettings),
+    .target(name: "Vocabulary", swiftSettings: swiftSettings),
+
+    // C that Swift cannot say: generated schemas, ZeroMQ's header, the kernel's macros.
+    .target(
+      name: "CSchemas", path: "Sources/CInterop/CSchemas", linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(name: "CPlatform", path: "Sources/CInterop/CPlatform"),
+    .systemLibrary(
+      name: "CZeroMQ", path: "Sources/CInterop/CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+
+    .executableTarget(
+      name: "busctl",
+      dependencies: [
+        "PoolBus",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "TextTable", package: "TextTable"),
+      ],
+      path: "Tools/busctl", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "poolbusd",
+      dependencies: [
+        "PoolNode",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Configuration", package: "swift-configuration"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      path: "Tools/poolbusd", swiftSettings: swiftSettings),
+
+    .testTarget(name: "VocabularyTests", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: swiftSettings),
+    .testTarget(name: "PooledMemoryTests", dependencies: ["PooledMemory"], swiftSettings: swiftSettings),
+    .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: swiftSettings),
+    .testTarget(name: "BusProtocolTests", dependencies: ["BusProtocol"], swiftSettings: swiftSettings),
+    .testTarget(name: "HandleTransportTests", dependencies: ["HandleTransport"], swiftSettings: swiftSettings),
+    .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode"], swiftSettings: swiftSettings),
+    .testTarget(name: "PoolBusTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
+  ]
+)

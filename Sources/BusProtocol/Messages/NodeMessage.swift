@@ -1,0 +1,177 @@
+import Vocabulary
+
+/// What a node says to a client: one message a packet.
+public enum NodeMessage: Hashable, Sendable {
+  /// The answer to ``ClientMessage/hello(_:)``.
+  case welcome(Welcome)
+  case refusal(Refusal)
+  case publisherOpened(PublisherOpened)
+  case subscribed(Subscribed)
+  case streamIntroduced(StreamIntroduced)
+  case streamEnded(StreamEnded)
+  case leaseGranted(LeaseGranted)
+  case segmentHanded(SegmentHanded)
+  case segmentSealed(SegmentSealed)
+  /// Unmap, when nothing is borrowed any more, and answer ``ClientMessage/segmentUnmapped(_:by:)``; nil speaks of the
+  /// publisher's own mapping.
+  case forgetSegment(SegmentID, by: SubscriptionID?)
+  case lagged(Lagged)
+  case snapshot(SnapshotPart)
+}
+
+/// The client has joined.
+public struct Welcome: Hashable, Sendable {
+  public var client: ClientID
+  /// Bytes of the pool.
+  public var contribution: UInt64
+  /// Where this client's handle sender shall bind.
+  public var handleEndpoint: String
+
+  public init(client: ClientID, contribution: UInt64, handleEndpoint: String) {
+    self.client = client
+    self.contribution = contribution
+    self.handleEndpoint = handleEndpoint
+  }
+}
+
+/// Why a node refuses.
+public enum RefusalCode: Hashable, Sendable, CaseIterable {
+  /// The client's message was none, or out of place. The connection ends with this.
+  case malformed
+  case version
+  case poolExhausted
+  case tooLarge
+  case outOfMemory
+  case notPermitted
+  case limit
+}
+
+/// The node will not do what was asked.
+public struct Refusal: Hashable, Sendable {
+  /// How many bytes of ``message`` travel; the rest is cut.
+  public static let maximumMessageByteCount = 4096
+
+  /// 0: answers no request.
+  public var request: UInt64
+  public var code: RefusalCode
+  /// What, why, and what to do.
+  public var message: String
+
+  public init(request: UInt64, code: RefusalCode, message: String) {
+    self.request = request
+    self.code = code
+    self.message = message
+  }
+}
+
+/// The answer to ``OpenPublisher``.
+public struct PublisherOpened: Hashable, Sendable {
+  public var request: UInt64
+  public var stream: StreamID
+  /// Bytes the topic may hold: the contribution if no quota is set.
+  public var quota: UInt64
+
+  public init(request: UInt64, stream: StreamID, quota: UInt64) {
+    self.request = request
+    self.stream = stream
+    self.quota = quota
+  }
+}
+
+/// The answer to ``Subscribe``.
+public struct Subscribed: Hashable, Sendable {
+  public var request: UInt64
+  public var subscription: SubscriptionID
+
+  public init(request: UInt64, subscription: SubscriptionID) {
+    self.request = request
+    self.subscription = subscription
+  }
+}
+
+/// A stream that the subscription matches. Precedes every segment of it.
+public struct StreamIntroduced: Hashable, Sendable {
+  public var subscription: SubscriptionID
+  public var stream: StreamID
+  public var topic: TopicName
+  /// Where handles come from; empty if the publisher is gone.
+  public var handleEndpoint: String
+  /// The subscription receives messages from this one on.
+  public var firstSequence: UInt64
+
+  public init(
+    subscription: SubscriptionID, stream: StreamID, topic: TopicName, handleEndpoint: String, firstSequence: UInt64
+  ) {
+    self.subscription = subscription
+    self.stream = stream
+    self.topic = topic
+    self.handleEndpoint = handleEndpoint
+    self.firstSequence = firstSequence
+  }
+}
+
+/// No further segment of the stream will be handed. The subscription reads on to the last of those it has.
+public struct StreamEnded: Hashable, Sendable {
+  public var subscription: SubscriptionID
+  public var stream: StreamID
+
+  public init(subscription: SubscriptionID, stream: StreamID) {
+    self.subscription = subscription
+    self.stream = stream
+  }
+}
+
+/// A segment to write. A descriptor comes beside it unless it is warm.
+public struct LeaseGranted: Hashable, Sendable {
+  public var request: UInt64
+  public var stream: StreamID
+  public var segment: SegmentIdentity
+  /// Bytes of the whole segment; from 1 to `Int.max`.
+  public var capacity: UInt64
+  /// The publisher has the segment mapped from its last epoch.
+  public var warm: Bool
+
+  public init(request: UInt64, stream: StreamID, segment: SegmentIdentity, capacity: UInt64, warm: Bool) {
+    self.request = request
+    self.stream = stream
+    self.segment = segment
+    self.capacity = capacity
+    self.warm = warm
+  }
+}
+
+/// A segment to read. A read-only descriptor comes beside it unless it is warm.
+public struct SegmentHanded: Hashable, Sendable {
+  public var subscription: SubscriptionID
+  public var stream: StreamID
+  public var segment: SegmentIdentity
+  /// Bytes of the whole segment; from 1 to `Int.max`.
+  public var capacity: UInt64
+  /// The subscription has the segment mapped from an earlier epoch.
+  public var warm: Bool
+
+  public init(
+    subscription: SubscriptionID, stream: StreamID, segment: SegmentIdentity, capacity: UInt64, warm: Bool
+  ) {
+    self.subscription = subscription
+    self.stream = stream
+    self.segment = segment
+    self.capacity = capacity
+    self.warm = warm
+  }
+}
+
+/// The publisher is gone: what it had committed is all there is.
+public struct SegmentSealed: Hashable, Sendable {
+  public var subscription: SubscriptionID
+  public var stream: StreamID
+  public var segment: SegmentIdentity
+  public var slots: UInt32
+
+  public init(subscription: SubscriptionID, stream: StreamID, segment: SegmentIdentity, slots: UInt32) {
+    self.subscription = subscription
+    self.stream = stream
+    self.segment = segment
+    self.slots = slots
+  }
+}

@@ -1,0 +1,218 @@
+#define _GNU_SOURCE
+#include "CPlatform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+// Newer than Debian 12's headers.
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+int poolbus_packet_socket(void) { return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+
+static int make_address(struct sockaddr_un *address, const char *path) {
+  size_t length = strlen(path);
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  if (length == 0 || length >= sizeof address->sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address->sun_path, path, length);
+  return 0;
+}
+
+int poolbus_connect(int socket, const char *path) {
+  struct sockaddr_un address;
+  if (make_address(&address, path) != 0) return -1;
+  return connect(socket, (struct sockaddr *)&address, sizeof address);
+}
+
+int poolbus_bind(int socket, const char *path) {
+  struct sockaddr_un address;
+  if (make_address(&address, path) != 0) return -1;
+  return bind(socket, (struct sockaddr *)&address, sizeof address);
+}
+
+int poolbus_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor) {
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (descriptor >= 0) {
+    memset(&control, 0, sizeof control);
+    message.msg_control = control.room;
+    message.msg_controllen = sizeof control.room;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+  }
+  ssize_t sent;
+  do {
+    sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged) {
+  struct iovec part = {.iov_base = bytes, .iov_len = count};
+  // Room for more than may come, so that surplus descriptors are seen and closed, not lost.
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(8 * sizeof(int))];
+  } control;
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+  *descriptor = -1;
+  *damaged = 0;
+  ssize_t received;
+  do {
+    received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return received;
+
+  if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) *damaged = 1;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    size_t arrived = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t index = 0; index < arrived; index++) {
+      int one;
+      memcpy(&one, CMSG_DATA(header) + index * sizeof(int), sizeof one);
+      if (*descriptor < 0 && !*damaged) {
+        *descriptor = one;
+      } else {
+        close(one);
+        *damaged = 1;
+      }
+    }
+  }
+  if (*damaged && *descriptor >= 0) {
+    close(*descriptor);
+    *descriptor = -1;
+  }
+  return received;
+}
+
+int poolbus_peer_credentials(int socket, int32_t *process, uint32_t *user, uint32_t *group) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+  *process = credentials.pid;
+  *user = credentials.uid;
+  *group = credentials.gid;
+  return 0;
+}
+
+int poolbus_peer_process(int socket) {
+  int descriptor;
+  socklen_t length = sizeof descriptor;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &descriptor, &length) == 0) return descriptor;
+  if (errno != ENOPROTOOPT) return -1;
+  int32_t process;
+  uint32_t user, group;
+  if (poolbus_peer_credentials(socket, &process, &user, &group) != 0) return -1;
+  return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+_Static_assert(poolbus_readable == EPOLLIN && poolbus_writable == EPOLLOUT, "the kernel's bits");
+_Static_assert(poolbus_failed == EPOLLERR && poolbus_hung_up == EPOLLHUP, "the kernel's bits");
+
+int poolbus_poller(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int poolbus_poller_add(int poller, int descriptor, uint64_t token, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.u64 = token};
+  return epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+int poolbus_poller_modify(int poller, int descriptor, uint64_t token, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.u64 = token};
+  return epoll_ctl(poller, EPOLL_CTL_MOD, descriptor, &event);
+}
+
+int poolbus_poller_remove(int poller, int descriptor) { return epoll_ctl(poller, EPOLL_CTL_DEL, descriptor, NULL); }
+
+int poolbus_poller_wait(int poller, struct poolbus_readiness *ready, int capacity, int64_t timeout) {
+  enum { most = 64 };
+  struct epoll_event events[most];
+  struct timespec duration = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
+  if (capacity > most) capacity = most;
+  long count = syscall(SYS_epoll_pwait2, poller, events, capacity, timeout < 0 ? NULL : &duration, NULL, 0);
+  if (count < 0 && errno == ENOSYS) {
+    int64_t milliseconds = timeout < 0 ? -1 : (timeout + 999999) / 1000000;
+    if (milliseconds > 0x7fffffff) milliseconds = 0x7fffffff;
+    count = epoll_wait(poller, events, capacity, (int)milliseconds);
+  }
+  for (long index = 0; index < count; index++) {
+    ready[index].token = events[index].data.u64;
+    ready[index].events = events[index].events;
+  }
+  return (int)count;
+}
+
+int poolbus_wake_event(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+// Neither can fail in a way that matters: a full counter is signalled already, an empty one is clear.
+void poolbus_signal(int event) { eventfd_write(event, 1); }
+
+void poolbus_clear(int event) {
+  eventfd_t count;
+  eventfd_read(event, &count);
+}
+
+void poolbus_name_thread(const char *name) {
+  char kept[16] = {0};
+  strncpy(kept, name, sizeof kept - 1);
+  pthread_setname_np(pthread_self(), kept);
+}
+
+int poolbus_memory_file(const char *name) {
+  int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  // Kernels before 6.3 don't know MFD_NOEXEC_SEAL.
+  if (descriptor < 0 && errno == EINVAL) descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return descriptor;
+}
+
+int poolbus_add_seals(int descriptor, int seals) { return fcntl(descriptor, F_ADD_SEALS, seals); }
+
+int poolbus_seals(int descriptor) { return fcntl(descriptor, F_GET_SEALS); }
+
+int poolbus_populate(int descriptor, int64_t count) {
+  int result;
+  do {
+    // An interrupted call starts over; the pages it made stay.
+    result = fallocate(descriptor, 0, 0, count);
+  } while (result != 0 && errno == EINTR);
+  return result;
+}
+
+int poolbus_reopen_read_only(int descriptor) {
+  char path[48];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+  return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int poolbus_duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 0); }

@@ -1,0 +1,77 @@
+// What the kernel's interface says in macros and varargs, which Swift can't import: one small function each.
+#ifndef CPLATFORM_H
+#define CPLATFORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Sockets ------------------------------------------------------------------------------------------------------
+
+/// A non-blocking SOCK_SEQPACKET socket of the Unix domain; -1 and errno.
+int poolbus_packet_socket(void);
+/// connect(2) and bind(2) to a path; ENAMETOOLONG if it does not fit sun_path.
+int poolbus_connect(int socket, const char *path);
+int poolbus_bind(int socket, const char *path);
+/// accept4(2), with the peer's address left out.
+int poolbus_accept(int socket);
+
+/// Sends one packet, with a copy of `descriptor` beside it unless that is -1. Never raises SIGPIPE.
+ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor);
+
+/// Receives one packet. `*descriptor` is the one that came with it, or -1. `*damaged` is 1 if bytes or descriptors were
+/// cut off, or more than one descriptor came; then all that came are closed.
+ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged);
+
+/// SO_PEERCRED.
+int poolbus_peer_credentials(int socket, int32_t *process, uint32_t *user, uint32_t *group);
+/// SO_PEERPIDFD, or where the kernel lacks it a pidfd of the credentials' process.
+int poolbus_peer_process(int socket);
+
+// Waiting ------------------------------------------------------------------------------------------------------
+
+struct poolbus_readiness {
+  uint64_t token;
+  uint32_t events;
+};
+
+enum { poolbus_readable = 0x001, poolbus_writable = 0x004, poolbus_failed = 0x008, poolbus_hung_up = 0x010 };
+
+/// epoll_create1(2) and epoll_ctl(2), level-triggered.
+int poolbus_poller(void);
+int poolbus_poller_add(int poller, int descriptor, uint64_t token, uint32_t events);
+int poolbus_poller_modify(int poller, int descriptor, uint64_t token, uint32_t events);
+int poolbus_poller_remove(int poller, int descriptor);
+/// epoll_pwait2(2); `timeout` in nanoseconds, negative for ever.
+int poolbus_poller_wait(int poller, struct poolbus_readiness *ready, int capacity, int64_t timeout);
+
+/// eventfd(2), non-blocking.
+int poolbus_wake_event(void);
+void poolbus_signal(int event);
+void poolbus_clear(int event);
+
+/// Names the calling thread; 15 bytes are kept.
+void poolbus_name_thread(const char *name);
+
+/// Tells the processor that this thread spins.
+static inline void poolbus_spin_hint(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+// Memory files -------------------------------------------------------------------------------------------------
+
+/// memfd_create(2), closed on exec, sealable, and not executable where the kernel knows that wish.
+int poolbus_memory_file(const char *name);
+int poolbus_add_seals(int descriptor, int seals);
+/// Backs the file with pages: fallocate(2), taken up again when a signal interrupts it.
+int poolbus_populate(int descriptor, int64_t count);
+/// The seals, or -1 and errno (EINVAL: no memory file).
+int poolbus_seals(int descriptor);
+int poolbus_reopen_read_only(int descriptor);
+int poolbus_duplicate(int descriptor);
+
+#endif

@@ -1,0 +1,141 @@
+import Platform
+import Synchronization
+
+/// The transport's twin within one process, without ZeroMQ: for tests.
+///
+/// Senders and receivers find each other by the endpoint's name within one transport.
+public final class InProcessTransport: HandleTransport {
+  fileprivate struct Exchange {
+    var senders: [String: InProcessSender] = [:]
+    var receivers: [String: [InProcessReceiver]] = [:]
+  }
+
+  fileprivate let exchange = Mutex(Exchange())
+
+  public init() {}
+
+  public func sender(at endpoint: String) throws(TransportError) -> any HandleSender {
+    let sender = InProcessSender(endpoint, self)
+    let isFree = exchange.withLock { exchange in
+      guard exchange.senders[endpoint] == nil else { return false }
+      exchange.senders[endpoint] = sender
+      return true
+    }
+    guard isFree else { throw TransportError(endpoint: endpoint, problem: "another sender is bound to it") }
+    return sender
+  }
+
+  public func receiver() throws(TransportError) -> any HandleReceiver {
+    do {
+      return InProcessReceiver(try WakeEvent(), self)
+    } catch {
+      throw TransportError(endpoint: "a receiver", problem: "\(error)")
+    }
+  }
+}
+
+private final class InProcessSender: HandleSender {
+  let endpoint: String
+  private let transport: InProcessTransport
+  private let count = Atomic<UInt64>(0)
+  private let byteCount = Atomic<UInt64>(0)
+
+  init(_ endpoint: String, _ transport: InProcessTransport) {
+    self.endpoint = endpoint
+    self.transport = transport
+  }
+
+  var sentCount: UInt64 { count.load(ordering: .relaxed) }
+  var sentByteCount: UInt64 { byteCount.load(ordering: .relaxed) }
+
+  func send(_ handle: RawSpan) {
+    let receivers = transport.exchange.withLock { $0.senders[endpoint] === self ? $0.receivers[endpoint] : nil }
+    guard let receivers else { return }
+    count.add(1, ordering: .relaxed)
+    byteCount.add(UInt64(handle.byteCount), ordering: .relaxed)
+    for receiver in receivers { receiver.deliver(handle) }
+  }
+
+  func close() {
+    transport.exchange.withLock { exchange in
+      if exchange.senders[endpoint] === self { exchange.senders[endpoint] = nil }
+    }
+  }
+}
+
+private final class InProcessReceiver: HandleReceiver {
+  private struct Queue {
+    var prefixes: [[UInt8]] = []
+    var waiting: [[UInt8]] = []
+    var isClosed = false
+  }
+
+  private let transport: InProcessTransport
+  private let event: WakeEvent
+  private let queue = Mutex(Queue())
+
+  init(_ event: consuming WakeEvent, _ transport: InProcessTransport) {
+    self.event = event
+    self.transport = transport
+  }
+
+  var descriptor: CInt { event.raw }
+
+  func connect(to endpoint: String) throws(TransportError) {
+    transport.exchange.withLock { $0.receivers[endpoint, default: []].append(self) }
+  }
+
+  func disconnect(from endpoint: String) {
+    transport.exchange.withLock { exchange in
+      exchange.receivers[endpoint]?.removeAll { $0 === self }
+      if exchange.receivers[endpoint]?.isEmpty == true { exchange.receivers[endpoint] = nil }
+    }
+  }
+
+  func subscribe(prefix: [UInt8]) { queue.withLock { $0.prefixes.append(prefix) } }
+
+  func unsubscribe(prefix: [UInt8]) {
+    queue.withLock { queue in
+      if let index = queue.prefixes.firstIndex(of: prefix) { queue.prefixes.remove(at: index) }
+    }
+  }
+
+  func deliver(_ handle: RawSpan) {
+    // SAFETY: the bytes are copied before the span ends.
+    let bytes = unsafe handle.withUnsafeBytes { unsafe [UInt8]($0) }
+    queue.withLock { queue in
+      guard !queue.isClosed, queue.waiting.count < highWaterMark,
+        queue.prefixes.contains(where: { bytes.starts(with: $0) })
+      else { return }
+      queue.waiting.append(bytes)
+      event.signal()
+    }
+  }
+
+  func receive(into buffer: inout MutableRawSpan) -> Int? {
+    let next: [UInt8]? = queue.withLock { queue in
+      guard !queue.waiting.isEmpty else {
+        event.clear()
+        return nil
+      }
+      return queue.waiting.removeFirst()
+    }
+    guard let next else { return nil }
+    let count = min(next.count, buffer.byteCount)
+    for index in 0..<count { buffer.storeBytes(of: next[index], toByteOffset: index, as: UInt8.self) }
+    return count
+  }
+
+  func close() {
+    queue.withLock { queue in
+      queue.isClosed = true
+      queue.waiting = []
+    }
+    transport.exchange.withLock { exchange in
+      exchange.receivers = exchange.receivers.compactMapValues { list in
+        let others = list.filter { $0 !== self }
+        return others.isEmpty ? nil : others
+      }
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import CPlatform
+import Glibc
+
+/// The kernel's clocks, read without a system call.
+public enum Clock {
+  /// Nanoseconds since some moment before; never set back.
+  public static var monotonicNanoseconds: UInt64 { read(CLOCK_MONOTONIC) }
+
+  /// Nanoseconds since 1970, as the machine believes.
+  public static var realtimeNanoseconds: UInt64 { read(CLOCK_REALTIME) }
+
+  private static func read(_ clock: clockid_t) -> UInt64 {
+    var time = timespec()
+    // SAFETY: the structure outlives the call, which can't fail for these clocks.
+    unsafe clock_gettime(clock, &time)
+    return UInt64(bitPattern: Int64(time.tv_sec)) &* 1_000_000_000 &+ UInt64(bitPattern: Int64(time.tv_nsec))
+  }
+}
+
+/// Tells the processor that this thread spins, so that the other hardware thread of its core gets more of it.
+@inline(__always)
+public func spinHint() { poolbus_spin_hint() }

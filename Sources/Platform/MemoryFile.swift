@@ -1,0 +1,57 @@
+import CPlatform
+import Glibc
+
+/// Memory files: memory with a descriptor and no name, which can be passed to other processes and sealed.
+public enum MemoryFile {
+  public struct Seals: OptionSet, Sendable {
+    public let rawValue: CInt
+    public init(rawValue: CInt) { self.rawValue = rawValue }
+
+    /// No more seals.
+    public static let seal = Seals(rawValue: 0x01)
+    public static let shrink = Seals(rawValue: 0x02)
+    public static let grow = Seals(rawValue: 0x04)
+    /// No writes and no new writable mappings; those that exist stay.
+    public static let futureWrite = Seals(rawValue: 0x10)
+  }
+
+  /// Makes a memory file; `name` is shown in `/proc/PID/maps`.
+  public static func create(name: String, byteCount: Int) throws(Errno) -> OwnedDescriptor {
+    // SAFETY: the kernel copies the name before the call returns.
+    let file = OwnedDescriptor(adopting: try check(unsafe poolbus_memory_file(name)))
+    _ = try check(ftruncate(file.raw, byteCount))
+    return file
+  }
+
+  /// Backs the file with pages, so that lack of memory is an error here and not a signal at the first touch.
+  public static func populate(_ file: CInt, byteCount: Int) throws(Errno) {
+    _ = try check(poolbus_populate(file, Int64(byteCount)))
+  }
+
+  public static func addSeals(_ file: CInt, _ seals: Seals) throws(Errno) {
+    _ = try check(poolbus_add_seals(file, seals.rawValue))
+  }
+
+  /// - Throws: `Errno.invalidArgument` if the descriptor is no memory file's.
+  public static func seals(of file: CInt) throws(Errno) -> Seals {
+    Seals(rawValue: try check(poolbus_seals(file)))
+  }
+
+  /// A descriptor of the same file that can only read.
+  public static func reopenReadOnly(_ file: CInt) throws(Errno) -> OwnedDescriptor {
+    OwnedDescriptor(adopting: try check(poolbus_reopen_read_only(file)))
+  }
+
+  public static func byteCount(of file: CInt) throws(Errno) -> Int {
+    var status = stat()
+    // SAFETY: the structure outlives the call.
+    _ = try check(unsafe fstat(file, &status))
+    return Int(status.st_size)
+  }
+}
+
+/// The machine's memory.
+public enum Memory {
+  public static let pageByteCount = Int(sysconf(Int32(_SC_PAGESIZE)))
+  public static let physicalByteCount = Int(sysconf(Int32(_SC_PHYS_PAGES))) * pageByteCount
+}

@@ -1,0 +1,99 @@
+import CPlatform
+import Glibc
+
+/// The listening socket of a node. Two can't have one path.
+public struct PacketListener: ~Copyable, Sendable {
+  public let path: String
+  private let descriptor: OwnedDescriptor
+  /// The socket's file as it was made, so that a successor's is never removed in its place.
+  private let file: FileIdentity
+
+  private struct FileIdentity: Equatable, Sendable {
+    var device: dev_t
+    var inode: ino_t
+
+    /// Nil if nothing is at the path.
+    init?(path: String, isSocket: inout Bool) {
+      var status = stat()
+      // SAFETY: the structure outlives the call.
+      guard unsafe lstat(path, &status) == 0 else { return nil }
+      isSocket = status.st_mode & S_IFMT == S_IFSOCK
+      device = status.st_dev
+      inode = status.st_ino
+    }
+  }
+
+  /// Takes the path, or says who has it. A socket that a dead node left there is no obstacle; any other file is.
+  ///
+  /// - Parameter mode: the socket's permissions: who may connect.
+  /// - Throws: ``SocketError``.
+  public static func claim(path: String, mode: mode_t = 0o600) throws(SocketError) -> PacketListener {
+    guard path.utf8.count <= PacketSocket.maximumPathByteCount else {
+      throw .pathTooLong(path: path, limit: PacketSocket.maximumPathByteCount)
+    }
+    // Of two nodes that find the same stale socket, the second must not remove the first one's new one: only one at a
+    // time looks and takes. The lock is on the directory, so that no file is left behind.
+    let slash = path.lastIndex(of: "/")
+    let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    func system(_ result: CInt) throws(SocketError) -> CInt {
+      do { return try check(result) } catch { throw SocketError(error, path: path) }
+    }
+    // SAFETY: here and below the kernel copies paths before the calls return.
+    let lock = OwnedDescriptor(adopting: try system(unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
+    while flock(lock.raw, LOCK_EX) != 0 {
+      guard errno == EINTR else { throw .failed(path: directory, Errno(rawValue: errno)) }
+    }
+    var isSocket = false
+    if FileIdentity(path: path, isSocket: &isSocket) != nil {
+      guard isSocket else { throw .notASocket(path: path) }
+      if let holder = try holder(of: path) { throw .inUse(path: path, processID: holder) }
+      _ = try system(unsafe unlink(path))
+    }
+    let socket = OwnedDescriptor(adopting: try system(poolbus_packet_socket()))
+    _ = try system(unsafe poolbus_bind(socket.raw, path))
+    _ = try system(unsafe chmod(path, mode))
+    _ = try system(listen(socket.raw, SOMAXCONN))
+    guard let file = FileIdentity(path: path, isSocket: &isSocket) else { throw .nobodyListens(path: path) }
+    return PacketListener(path: path, descriptor: socket, file: file)
+  }
+
+  /// The process that answers at the path; nil if none does.
+  private static func holder(of path: String) throws(SocketError) -> Int32? {
+    do throws(SocketError) {
+      let socket = try PacketSocket.connect(to: path)
+      return (try? socket.peerCredentials())?.processID ?? 0
+    } catch .nobodyListens {
+      return nil
+    }
+  }
+
+  private init(path: String, descriptor: consuming OwnedDescriptor, file: FileIdentity) {
+    self.path = path
+    self.descriptor = descriptor
+    self.file = file
+  }
+
+  deinit {
+    var isSocket = false
+    if FileIdentity(path: path, isSocket: &isSocket) == file {
+      // SAFETY: the kernel copies the path.
+      _ = unsafe unlink(path)
+    }
+  }
+
+  public var raw: CInt { descriptor.raw }
+
+  /// The next client, or nil if nobody waits.
+  public borrowing func accept() throws(Errno) -> PacketSocket? {
+    while true {
+      let socket = poolbus_accept(descriptor.raw)
+      if socket >= 0 { return PacketSocket(OwnedDescriptor(adopting: socket)) }
+      switch Errno(rawValue: errno) {
+      case .resourceTemporarilyUnavailable: return nil
+      // It hung up before it was let in.
+      case .interrupted, .connectionAbort: continue
+      case let error: throw error
+      }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import Logging
+import PoolNode
+import Vocabulary
+
+/// How a process joins the bus.
+public struct BusConfiguration: Sendable {
+  /// The socket of the host's node.
+  public var socketPath: String
+  /// How `busctl` shows this client.
+  public var name: String
+  /// What to start when no node answers at ``socketPath``; nil fails instead.
+  public var embeddedNode: EmbeddedNode?
+
+  /// The node that an application starts within itself when the host has none.
+  public struct EmbeddedNode: Sendable {
+    /// Bytes for the pool; nil for a quarter of the machine's memory.
+    public var contribution: UInt64?
+    public var quotas: [TopicQuota]
+    public var logger: Logger
+
+    public init(
+      contribution: UInt64? = nil, quotas: [TopicQuota] = [],
+      logger: Logger = Logger(label: "poolbus.node", factory: { _ in SwiftLogNoOpLogHandler() })
+    ) {
+      self.contribution = contribution
+      self.quotas = quotas
+      self.logger = logger
+    }
+  }
+
+  /// - Parameter socketPath: by default `$POOLBUS_SOCKET`, or a place for this user; see
+  ///   ``PoolNode/NodeConfiguration/defaultSocketPath``.
+  public init(
+    socketPath: String = NodeConfiguration.defaultSocketPath, name: String = CommandLine.arguments.first ?? "swift",
+    embeddedNode: EmbeddedNode? = EmbeddedNode()
+  ) {
+    self.socketPath = socketPath
+    self.name = name
+    self.embeddedNode = embeddedNode
+  }
+}
+
+/// How a publisher behaves.
+public struct PublisherOptions: Sendable {
+  /// What to do when the pool, or the topic's quota, is full.
+  public var whenFull: FullPolicy
+  /// What the topic keeps for late joiners; nil leaves it as it is.
+  public var retention: Retention?
+
+  public init(whenFull: FullPolicy = .wait(timeout: nil), retention: Retention? = nil) {
+    self.whenFull = whenFull
+    self.retention = retention
+  }
+}
+
+/// How a subscriber behaves.
+public struct SubscriberOptions: Sendable {
+  /// Beyond which backlog this subscription lags instead of holding memory.
+  public var backlogLimit: BacklogLimit
+  /// Whether to start with what the topics retain, or with the first message after joining.
+  public var receivesRetained: Bool
+  /// How ``Subscriber/next()`` waits.
+  public var waiting: Waiting
+
+  public init(
+    backlogLimit: BacklogLimit = .none, receivesRetained: Bool = true, waiting: Waiting = .block
+  ) {
+    self.backlogLimit = backlogLimit
+    self.receivesRetained = receivesRetained
+    self.waiting = waiting
+  }
+}
+
+/// How a subscriber waits for the next message.
+public enum Waiting: Hashable, Sendable {
+  /// Suspends the task; the publisher's handle wakes it. Costs no processor time while nothing comes.
+  case block
+  /// Watches the committed word. Fastest, but keeps a thread of the executor busy: give it one of its own.
+  case spin
+  /// Spins as long as that has lately paid, then blocks.
+  case adaptive
+}

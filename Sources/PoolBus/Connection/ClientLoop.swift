@@ -1,0 +1,276 @@
+import BusProtocol
+import HandleTransport
+import Platform
+import Synchronization
+import Vocabulary
+
+/// The one thread of a client: reads what the node says and what publishers announce, and hands both on.
+///
+/// Other threads send through it and register with it under one lock; it holds that lock never while it calls a
+/// publisher or a subscription.
+final class ClientLoop: Sendable {
+  private let socket: PacketSocket
+  private let wake: WakeEvent
+  private let transport: any HandleTransport
+  private let lastRequest = Atomic<UInt64>(0)
+  private let state = Mutex(State())
+
+  private struct State: ~Copyable {
+    var outbox = PacketOutbox()
+    var answers: [UInt64: Answer] = [:]
+    var leases: [UInt64: PublisherCore] = [:]
+    var publishers: [StreamID: PublisherCore] = [:]
+    var subscriptions: [SubscriptionID: SubscriptionCore] = [:]
+    var closed: [SubscriptionID] = []
+    var isStopping = false
+    var loss: BusError?
+  }
+
+  /// What takes the node's answer to a request: true when it is complete.
+  private struct Answer: Sendable {
+    var take: @Sendable (NodeMessage) -> Bool
+    var fail: @Sendable (any Error) -> Void
+  }
+
+  private enum Token {
+    static let node: UInt64 = 0
+    static let wake: UInt64 = 1
+    static let handles: UInt64 = 2
+  }
+
+  init(socket: consuming PacketSocket, transport: any HandleTransport) throws(Errno) {
+    self.socket = socket
+    self.transport = transport
+    wake = try WakeEvent()
+  }
+
+  // MARK: - From any thread
+
+  func nextRequest() -> UInt64 { lastRequest.add(1, ordering: .relaxed).newValue }
+
+  func stop() {
+    state.withLock { $0.isStopping = true }
+    wake.signal()
+  }
+
+  func send(_ message: ClientMessage) {
+    // Only messages that this process made are sent, and they are within the protocol's bounds.
+    guard let bytes = try? message.encoded() else { return }
+    let (isLost, waits) = state.withLock { state in
+      guard state.loss == nil else { return (false, false) }
+      return (!state.outbox.send(bytes, descriptor: nil, over: socket), !state.outbox.isEmpty)
+    }
+    // The loop sees the loss itself, and waits for room.
+    if isLost || waits { wake.signal() }
+  }
+
+  /// Sends a request and waits for its answer; `take` runs on the loop's thread before the next packet is read, and
+  /// returns nil as long as the answer is incomplete or not one.
+  func ask<Value: Sendable>(
+    request: UInt64, _ message: ClientMessage, take: @escaping @Sendable (NodeMessage) -> Value?
+  ) async throws -> Value {
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Value, any Error>) in
+        let answer = Answer(
+          take: { message in
+            guard let value = take(message) else { return false }
+            continuation.resume(returning: value)
+            return true
+          },
+          fail: { continuation.resume(throwing: $0) })
+        let failure: (any Error)? = state.withLock { state in
+          if let loss = state.loss { return loss }
+          if Task.isCancelled { return CancellationError() }
+          state.answers[request] = answer
+          return nil
+        }
+        if let failure { answer.fail(failure) } else { send(message) }
+      }
+    } onCancel: {
+      // The answer, when it comes, finds nobody, and what it opened is closed.
+      state.withLock { $0.answers.removeValue(forKey: request) }?.fail(CancellationError())
+    }
+  }
+
+  func expectLease(_ request: UInt64, for publisher: PublisherCore) {
+    state.withLock { $0.leases[request] = publisher }
+  }
+
+  func add(_ publisher: PublisherCore) { state.withLock { $0.publishers[publisher.stream] = publisher } }
+
+  func add(_ subscription: SubscriptionCore) {
+    state.withLock { $0.subscriptions[subscription.id] = subscription }
+  }
+
+  func removePublisher(_ stream: StreamID) {
+    let gone = state.withLock { $0.publishers.removeValue(forKey: stream) }
+    _ = consume gone
+  }
+
+  func removeSubscription(_ id: SubscriptionID) {
+    let gone = state.withLock { state in
+      state.closed.append(id)
+      return state.subscriptions.removeValue(forKey: id)
+    }
+    _ = consume gone
+    wake.signal()
+  }
+
+  func closeAll() {
+    let (publishers, subscriptions) = state.withLock { state in
+      (Array(state.publishers.values), Array(state.subscriptions.values))
+    }
+    for publisher in publishers { publisher.close() }
+    for subscription in subscriptions { subscription.close() }
+  }
+
+  // MARK: - On the loop's thread
+
+  func run() {
+    var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
+    let doorbells = Doorbells(transport: transport)
+    var loss = BusError.nodeLost
+    do {
+      let poller = try Poller()
+      try poller.add(socket.raw, token: Token.node, .readable)
+      try poller.add(wake.raw, token: Token.wake, .readable)
+      var isWatchingHandles = false
+      var waitsToSend = false
+
+      loop: while !state.withLock({ $0.isStopping }) {
+        _ = try poller.wait(timeoutNanoseconds: doorbells.recheckInterval) { ready in
+          if ready.token == Token.wake { wake.clear() }
+        }
+        switch try receive(into: &buffer, doorbells) {
+        case .none: break
+        case .some(let error):
+          loss = error
+          break loop
+        }
+        doorbells.drain()
+        doorbells.recheckIfDue()
+        for id in state.withLock({ state in
+          defer { state.closed = [] }
+          return state.closed
+        }) { doorbells.remove(id) }
+
+        let (isOpen, isWaiting) = state.withLock { state in
+          (state.outbox.isEmpty || state.outbox.flush(over: socket), !state.outbox.isEmpty)
+        }
+        if !isOpen { break loop }
+        if isWaiting != waitsToSend {
+          waitsToSend = isWaiting
+          try poller.modify(socket.raw, token: Token.node, isWaiting ? [.readable, .writable] : .readable)
+        }
+        if !isWatchingHandles, let descriptor = doorbells.descriptor {
+          try poller.add(descriptor, token: Token.handles, .readable)
+          isWatchingHandles = true
+        }
+      }
+    } catch {
+      loss = .cannotJoin("the client's thread failed: \(error)")
+    }
+    end(with: loss)
+    doorbells.close()
+  }
+
+  /// - Returns: why the connection is over, or nil.
+  private func receive(into buffer: inout [UInt8], _ doorbells: Doorbells) throws(Errno) -> BusError? {
+    while true {
+      var span = buffer.mutableSpan
+      // SAFETY: an array of bytes has no padding.
+      var bytes = unsafe span.mutableBytes
+      switch try socket.receive(into: &bytes) {
+      case .wouldBlock: return nil
+      case .closed: return .nodeLost
+      case .damaged(let problem): return .refused("its packet arrived damaged: \(problem)")
+      case .packet(let byteCount, let descriptor):
+        do throws(ProtocolError) {
+          let packet = buffer.span.extracting(first: byteCount)
+          let message = try NodeMessage.decode(unsafe packet.bytes)
+          if let loss = dispatch(message, descriptor, doorbells) { return loss }
+        } catch {
+          return .refused("the node sent what can't be read: \(error)")
+        }
+      }
+    }
+  }
+
+  private func dispatch(
+    _ message: NodeMessage, _ descriptor: consuming OwnedDescriptor?, _ doorbells: Doorbells
+  ) -> BusError? {
+    switch message {
+    case .welcome:
+      answer(0, message)
+    case .publisherOpened(let opened):
+      if !answer(opened.request, message) { send(.closePublisher(opened.stream)) }
+    case .subscribed(let subscribed):
+      if !answer(subscribed.request, message) { send(.unsubscribe(subscribed.subscription)) }
+    case .snapshot(let part):
+      answer(part.request, message)
+
+    case .refusal(let refusal):
+      let error = BusError(refusal)
+      guard refusal.request != 0 else { return error }
+      if let publisher = state.withLock({ $0.leases.removeValue(forKey: refusal.request) }) {
+        publisher.leaseRefused(refusal.request, error)
+      } else {
+        state.withLock { $0.answers.removeValue(forKey: refusal.request) }?.fail(error)
+      }
+    case .leaseGranted(let granted):
+      if let publisher = state.withLock({ $0.leases.removeValue(forKey: granted.request) }) {
+        publisher.leaseGranted(granted, descriptor: descriptor)
+      } else {
+        send(.segmentUnmapped(granted.segment.id, by: nil))
+      }
+    case .forgetSegment(let segment, .none):
+      for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.forget(segment) }
+
+    case .streamIntroduced(let introduced):
+      guard let subscription = subscription(introduced.subscription) else { break }
+      subscription.introduce(introduced)
+      doorbells.listen(to: introduced, for: subscription)
+    case .streamEnded(let ended):
+      subscription(ended.subscription)?.streamEnded(ended.stream)
+      doorbells.stop(ended.stream, for: ended.subscription)
+    case .segmentHanded(let handed):
+      if let subscription = subscription(handed.subscription) {
+        subscription.hand(handed, descriptor: descriptor)
+      } else {
+        send(.segmentUnmapped(handed.segment.id, by: handed.subscription))
+      }
+    case .segmentSealed(let sealed): subscription(sealed.subscription)?.segmentSealed(sealed)
+    case .forgetSegment(let segment, .some(let id)): subscription(id)?.forget(segment)
+    case .lagged(let lagged): subscription(lagged.subscription)?.lagged(lagged)
+    }
+    return nil
+  }
+
+  @discardableResult
+  private func answer(_ request: UInt64, _ message: NodeMessage) -> Bool {
+    // Taken out meanwhile, so that a cancellation can't answer the same request a second time.
+    guard let answer = state.withLock({ $0.answers.removeValue(forKey: request) }) else { return false }
+    if !answer.take(message) { state.withLock { $0.answers[request] = answer } }
+    return true
+  }
+
+  private func subscription(_ id: SubscriptionID) -> SubscriptionCore? {
+    state.withLock { $0.subscriptions[id] }
+  }
+
+  private func end(with loss: BusError) {
+    let (answers, publishers, subscriptions) = state.withLock { state in
+      state.loss = loss
+      defer {
+        state.answers = [:]
+        state.leases = [:]
+      }
+      return (
+        Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values)
+      )
+    }
+    for answer in answers { answer.fail(loss) }
+    for publisher in publishers { publisher.nodeLost() }
+    for subscription in subscriptions { subscription.nodeLost(loss) }
+  }
+}

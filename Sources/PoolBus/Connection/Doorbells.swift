@@ -1,0 +1,112 @@
+import BusProtocol
+import HandleTransport
+import Platform
+import Vocabulary
+
+/// Handles as they come in, and the subscriptions that each wakes. Used by the client's loop alone.
+///
+/// A handle is only a doorbell. One that is lost costs a little time: waiting subscriptions look into their segments by
+/// themselves again and again, at first soon after they meet a new stream (its publisher's socket may not have heard of
+/// them yet), then ever less often.
+final class Doorbells {
+  private static let shortestRecheck: UInt64 = 1_000_000
+  private static let longestRecheck: UInt64 = 250_000_000
+
+  private struct Stream {
+    var topic: TopicName
+    var endpoint: String
+    var subscriptions: [SubscriptionCore]
+  }
+
+  private let transport: any HandleTransport
+  private var receiver: (any HandleReceiver)?
+  private var streams: [StreamID: Stream] = [:]
+  private var connections: [String: Int] = [:]
+  private var interval = Doorbells.shortestRecheck
+  private var lastRecheck = Clock.monotonicNanoseconds
+  private var buffer = [UInt8](repeating: 0, count: 256)
+
+  init(transport: any HandleTransport) {
+    self.transport = transport
+  }
+
+  /// Readable when handles may have come; nil before the first stream.
+  var descriptor: CInt? { receiver?.descriptor }
+
+  /// Nanoseconds until the next re-check, or nil while there is nothing to check.
+  var recheckInterval: UInt64? { streams.isEmpty ? nil : interval }
+
+  func listen(to introduced: StreamIntroduced, for subscription: SubscriptionCore) {
+    interval = Self.shortestRecheck
+    if streams[introduced.stream] != nil {
+      streams[introduced.stream]?.subscriptions.append(subscription)
+      return
+    }
+    streams[introduced.stream] = Stream(
+      topic: introduced.topic, endpoint: introduced.handleEndpoint, subscriptions: [subscription])
+    guard !introduced.handleEndpoint.isEmpty else { return }
+    // Without a doorbell the re-check still finds every message.
+    guard let receiver = try? receiver ?? transport.receiver() else { return }
+    self.receiver = receiver
+    receiver.subscribe(prefix: HandleCodec.prefix(of: introduced.stream))
+    if connections[introduced.handleEndpoint, default: 0] == 0 { try? receiver.connect(to: introduced.handleEndpoint) }
+    connections[introduced.handleEndpoint, default: 0] += 1
+  }
+
+  func stop(_ stream: StreamID, for subscription: SubscriptionID) {
+    guard var listening = streams[stream] else { return }
+    listening.subscriptions.removeAll { $0.id == subscription }
+    guard listening.subscriptions.isEmpty else {
+      streams[stream] = listening
+      return
+    }
+    streams[stream] = nil
+    guard !listening.endpoint.isEmpty, let count = connections[listening.endpoint] else { return }
+    receiver?.unsubscribe(prefix: HandleCodec.prefix(of: stream))
+    connections[listening.endpoint] = count > 1 ? count - 1 : nil
+    if count == 1 { receiver?.disconnect(from: listening.endpoint) }
+  }
+
+  func remove(_ subscription: SubscriptionID) {
+    for (stream, listening) in streams where listening.subscriptions.contains(where: { $0.id == subscription }) {
+      stop(stream, for: subscription)
+    }
+  }
+
+  /// Takes every handle that waits, and wakes whom they concern.
+  func drain() {
+    guard let receiver else { return }
+    var rung: StreamID?
+    while true {
+      var span = buffer.mutableSpan
+      // SAFETY: an array of bytes has no padding.
+      var bytes = unsafe span.mutableBytes
+      guard let count = receiver.receive(into: &bytes) else { return }
+      // Nonsense on the wire rings no bell, and harms nobody.
+      let message = buffer.span.extracting(first: count)
+      guard let handle = try? HandleCodec.decode(unsafe message.bytes),
+        let stream = streams[handle.stream]
+      else { continue }
+      for subscription in stream.subscriptions {
+        if let observer = subscription.observer {
+          observer.add(handle, topic: stream.topic)
+        } else if rung != handle.stream {
+          subscription.ring()
+        }
+      }
+      rung = handle.stream
+    }
+  }
+
+  func recheckIfDue() {
+    let now = Clock.monotonicNanoseconds
+    guard !streams.isEmpty, now &- lastRecheck >= interval else { return }
+    lastRecheck = now
+    interval = min(interval * 2, Self.longestRecheck)
+    for stream in streams.values {
+      for subscription in stream.subscriptions { subscription.recheck() }
+    }
+  }
+
+  func close() { receiver?.close() }
+}

@@ -1,0 +1,99 @@
+import PooledMemory
+import Vocabulary
+
+/// Writable room for one message, in the pool.
+///
+/// It is owned by one task at a time, and given up by publishing; a loan that is dropped unpublished costs nothing but
+/// its room. Several may be out at once and be published in any order.
+public struct Loan: ~Copyable, Sendable {
+  private let publisher: PublisherCore
+  fileprivate let writer: LeasedSegment
+  fileprivate let reservation: Reservation
+  private let elementStride: UInt32
+  private var isPublished = false
+
+  init(publisher: PublisherCore, writer: LeasedSegment, reservation: Reservation, elementStride: UInt32) {
+    self.publisher = publisher
+    self.writer = writer
+    self.reservation = reservation
+    self.elementStride = elementStride
+  }
+
+  /// How many bytes may be written.
+  public var byteCount: Int { reservation.byteCount }
+
+  /// The payload's room. It holds what was there before: write all that you publish.
+  public var mutableBytes: MutableRawSpan {
+    @_lifetime(&self)
+    mutating get {
+      // SAFETY: the loan is the reservation's one owner, and the span borrows the loan.
+      let log = writer.log
+      let span = unsafe log.mutableBytes(of: reservation)
+      return unsafe _overrideLifetime(span, mutating: &self)
+    }
+    @_lifetime(&self)
+    _modify {
+      // SAFETY: as above.
+      let log = writer.log
+      var span = unsafe log.mutableBytes(of: reservation)
+      yield &span
+    }
+  }
+
+  /// Publishes the payload; the loan is gone.
+  ///
+  /// - Throws: ``BusError/closed`` if the publisher was closed meanwhile; nothing is published then.
+  public consuming func publish() throws(BusError) {
+    try publish(byteCount: reservation.byteCount)
+  }
+
+  /// Publishes the first `byteCount` bytes of the room; the loan is gone.
+  ///
+  /// - Throws: ``BusError/beyondLoan(byteCount:loaned:)``, ``BusError/closed``; nothing is published then.
+  public consuming func publish(byteCount: Int) throws(BusError) {
+    guard byteCount >= 0, byteCount <= reservation.byteCount else {
+      throw .beyondLoan(byteCount: byteCount, loaned: reservation.byteCount)
+    }
+    isPublished = true
+    try publisher.commit(reservation, in: writer, byteCount: byteCount, elementStride: elementStride)
+  }
+
+  deinit {
+    if !isPublished { publisher.cancel(reservation, in: writer) }
+  }
+}
+
+/// Writable room for a message of elements of one bit-copyable type.
+public struct TypedLoan<Element: BitwiseCopyable>: ~Copyable, Sendable {
+  private var loan: Loan
+
+  init(_ loan: consuming Loan) { self.loan = loan }
+
+  /// How many elements may be written.
+  public var count: Int { loan.byteCount / MemoryLayout<Element>.stride }
+
+  /// The elements' room. It holds what was there before: write all that you publish.
+  public var elements: MutableSpan<Element> {
+    @_lifetime(&self)
+    mutating get { loan.elements(as: Element.self) }
+    @_lifetime(&self)
+    _modify {
+      var span = loan.elements(as: Element.self)
+      yield &span
+    }
+  }
+
+  /// Publishes the elements; the loan is gone. Throws as ``Loan/publish()``.
+  public consuming func publish() throws(BusError) { try loan.publish() }
+}
+
+extension Loan {
+  @_lifetime(&self)
+  fileprivate mutating func elements<Element: BitwiseCopyable>(as type: Element.Type) -> MutableSpan<Element> {
+    // SAFETY: the room was loaned for whole elements at their alignment; the loan is its one owner, and the span borrows
+    // the loan.
+    let log = writer.log
+    let span = unsafe log.mutableElements(of: reservation, as: type)
+    return unsafe _overrideLifetime(span, mutating: &self)
+  }
+}

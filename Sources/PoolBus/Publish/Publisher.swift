@@ -1,0 +1,86 @@
+import BusProtocol
+import PooledMemory
+import Vocabulary
+
+/// Publishes messages on one topic, in one stream. Safe to use from several tasks.
+///
+/// Closed when it is let go: what was published stays until everybody has read it.
+public final class Publisher: Sendable {
+  private let core: PublisherCore
+
+  init(_ core: PublisherCore) { self.core = core }
+
+  deinit { core.close() }
+
+  public var topic: TopicName { core.topic }
+  public var stream: StreamID { core.stream }
+
+  /// Room for a payload, to be written in place. Waits, fails or evicts by the publisher's policy if the pool is full.
+  ///
+  /// - Parameters:
+  ///   - byteCount: bytes of the payload; from 0 to as large as the pool or the topic's quota.
+  ///   - alignment: a power of two up to 2 MiB; at least 64 is given.
+  ///   - attributes: what the message says about its payload.
+  /// - Throws: ``BusError``; `CancellationError` as soon as the task is cancelled.
+  public func loan(
+    byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
+  ) async throws -> Loan {
+    try await loan(byteCount: byteCount, alignment: alignment, attributes: attributes, elementStride: 0)
+  }
+
+  /// Room for a payload if it is to be had without waiting, or else nil: the room is asked for, try again.
+  ///
+  /// Throws as ``loan(byteCount:alignment:attributes:)``.
+  public func tryLoan(
+    byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
+  ) throws(BusError) -> Loan? {
+    let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
+    guard case .reserved(let segment, let reservation) = try core.attempt(wish) else { return nil }
+    return Loan(publisher: core, writer: segment, reservation: reservation, elementStride: 0)
+  }
+
+  /// Room for `count` elements of a bit-copyable type; readers can check what they read them as.
+  ///
+  /// Throws as ``loan(byteCount:alignment:attributes:)``.
+  public func loan<Element: BitwiseCopyable>(
+    of element: Element.Type, count: Int, attributes: MessageAttributes = .none
+  ) async throws -> TypedLoan<Element> {
+    let (byteCount, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+    guard count >= 0, !overflow else { throw BusError.invalidCount(count) }
+    let loan = try await loan(
+      byteCount: byteCount, alignment: max(64, MemoryLayout<Element>.alignment), attributes: attributes,
+      elementStride: UInt32(clamping: MemoryLayout<Element>.stride))
+    return TypedLoan(loan)
+  }
+
+  /// Publishes bytes that exist already, by copying them into the pool once.
+  ///
+  /// Throws as ``loan(byteCount:alignment:attributes:)`` and ``Loan/publish()``.
+  public func publish(copying bytes: [UInt8], attributes: MessageAttributes = .none) async throws {
+    var loan = try await loan(byteCount: bytes.count, attributes: attributes)
+    loan.mutableBytes.copy(from: bytes.span)
+    try loan.publish()
+  }
+
+  /// Publishes a text as UTF-8, by copying it into the pool once. Throws as ``publish(copying:attributes:)-([UInt8],_)``.
+  public func publish(copying text: String, attributes: MessageAttributes = .none) async throws {
+    try await publish(copying: Array(text.utf8), attributes: attributes)
+  }
+
+  /// Ends the stream: loans that are out can't be published any more; subscribers read on to the last message.
+  public func close() { core.close() }
+
+  private func loan(
+    byteCount: Int, alignment: Int, attributes: MessageAttributes, elementStride: UInt32
+  ) async throws -> Loan {
+    let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
+    while true {
+      switch try core.attempt(wish) {
+      case .reserved(let segment, let reservation):
+        return Loan(publisher: core, writer: segment, reservation: reservation, elementStride: elementStride)
+      case .awaits(let request, let isOwn):
+        try await core.awaitLease(request, isOwn: isOwn)
+      }
+    }
+  }
+}

@@ -1,0 +1,335 @@
+import BusProtocol
+import HandleTransport
+import Platform
+import PooledMemory
+import Synchronization
+import Vocabulary
+
+/// A publisher's state, shared by the publisher and its loans: which segments it writes to, and what comes next.
+///
+/// Messages are written to one of two ``Lane``s by their size, so that a small message never waits behind a large one,
+/// nor costs it a segment. One lock guards all; nothing under it waits.
+final class PublisherCore: Sendable {
+  let topic: TopicName
+  let stream: StreamID
+  /// Bytes that the pool, or the topic's quota, can give at the most.
+  let limit: Int
+  private let node: NodeConnection
+  private let handles: any HandleSender
+  private let state = Mutex(State())
+
+  fileprivate struct State {
+    var small = Lane()
+    var large = Lane()
+    var nextSequence: UInt64 = 1
+    /// Everything that is mapped, also the sealed and the warm.
+    var held: [SegmentID: LeasedSegment] = [:]
+    var requests: [UInt64: LeaseRequest] = [:]
+    var waiting: [LeaseWaiter] = []
+    var ended: BusError?
+
+    subscript(_ kind: Lane.Kind) -> Lane {
+      get { kind == .small ? small : large }
+      _modify {
+        switch kind {
+        case .small: yield &small
+        case .large: yield &large
+        }
+      }
+    }
+  }
+
+  /// What a loan asks of the log.
+  struct Wish {
+    var byteCount: Int
+    var alignment: Int
+    var attributes: [UInt8]
+    /// The smallest segment that can hold it.
+    var capacity: Int
+    var lane: Lane.Kind
+  }
+
+  enum Attempt {
+    case reserved(LeasedSegment, Reservation)
+    /// The segment for it is on its way. `isOwn`: this attempt asked for it, so its refusal is this attempt's.
+    case awaits(request: UInt64, isOwn: Bool)
+  }
+
+  init(topic: TopicName, stream: StreamID, limit: Int, node: NodeConnection, handles: any HandleSender) {
+    self.topic = topic
+    self.stream = stream
+    self.limit = limit
+    self.node = node
+    self.handles = handles
+  }
+
+  // MARK: - Loaning
+
+  /// - Throws: what no waiting can mend: a payload that can never fit, an impossible alignment, bad attributes.
+  func wish(byteCount: Int, alignment: Int, attributes: MessageAttributes) throws(BusError) -> Wish {
+    guard byteCount >= 0 else { throw .invalidCount(byteCount) }
+    guard alignment > 0, alignment <= SegmentLayout.maximumAlignment, alignment & (alignment - 1) == 0 else {
+      throw .invalidAlignment(alignment)
+    }
+    let encoded: [UInt8]
+    if attributes.isEmpty {
+      encoded = []
+    } else {
+      do { encoded = try AttributesCodec.encode(attributes) } catch { throw .invalidAttributes("\(error)") }
+    }
+    let capacity = SegmentLayout.capacity(forPayload: byteCount, alignment: alignment, attributes: encoded.count)
+    guard let capacity, capacity <= limit else {
+      let most = SegmentLayout.maximumPayload(inCapacity: limit, alignment: alignment, attributes: encoded.count)
+      throw .payloadTooLarge(byteCount: byteCount, limit: most)
+    }
+    return Wish(
+      byteCount: byteCount, alignment: alignment, attributes: encoded, capacity: capacity,
+      lane: capacity > Lane.largestShared ? .large : .small)
+  }
+
+  /// Room for the wish, or the lease that will bring it.
+  func attempt(_ wish: Wish) throws(BusError) -> Attempt {
+    try state.withLock { state throws(BusError) in
+      if let reserved = reserve(wish, in: &state) { return reserved }
+      if let ended = state.ended { throw ended }
+      if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity }) {
+        return .awaits(request: request.key, isOwn: false)
+      }
+      makeRoom(for: wish, in: &state)
+      let capacity = min(max(wish.capacity, wish.lane == .small ? state.small.sizing.capacity : 0), limit)
+      return .awaits(request: request(capacity, wish.lane, in: &state), isOwn: true)
+    }
+  }
+
+  private func reserve(_ wish: Wish, in state: inout State) -> Attempt? {
+    guard state.ended != .closed else { return nil }
+    if let current = state[wish.lane].current {
+      if let reservation = current.reserve(wish) {
+        leaseAhead(of: current, wish.lane, in: &state)
+        return .reserved(current, reservation)
+      }
+    }
+    guard let index = state[wish.lane].ahead.firstIndex(where: { $0.log.capacity >= wish.capacity }) else { return nil }
+    let next = state[wish.lane].ahead.remove(at: index)
+    guard let reservation = next.reserve(wish) else {
+      // It came with less room than it was asked for; it goes back unused.
+      retire(next)
+      return nil
+    }
+    if let current = state[wish.lane].current { retire(current) }
+    state[wish.lane].begin(with: next, now: Clock.monotonicNanoseconds)
+    leaseAhead(of: next, wish.lane, in: &state)
+    if wish.lane == .large {
+      // Its one message fills it: it can be released as soon as that is read.
+      state.large.current = nil
+      retire(next)
+    }
+    return .reserved(next, reservation)
+  }
+
+  /// Leases the stream's next segment before this one is full, so that the publisher need not wait for its pages.
+  private func leaseAhead(of current: LeasedSegment, _ kind: Lane.Kind, in state: inout State) {
+    guard state[kind].ahead.isEmpty, state.ended == nil,
+      let capacity = state[kind].capacityAhead(of: current.log, limit: limit),
+      !state.requests.values.contains(where: { $0.lane == kind })
+    else { return }
+    _ = request(capacity, kind, in: &state)
+  }
+
+  private func request(_ capacity: Int, _ kind: Lane.Kind, in state: inout State) -> UInt64 {
+    let id = node.nextRequest()
+    state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
+    node.expectLease(id, for: self)
+    node.send(.requestLease(RequestLease(request: id, stream: stream, capacity: UInt64(capacity))))
+    return id
+  }
+
+  /// A payload near the limit gets the memory that this publisher holds for others.
+  private func makeRoom(for wish: Wish, in state: inout State) {
+    let unsealed = state.held.values.reduce(0) { $0 + ($1.log.isSealed ? 0 : $1.log.capacity) }
+    guard wish.capacity > limit - unsealed else { return }
+    for kind in [Lane.Kind.small, .large] {
+      for segment in state[kind].giveUp() { retire(segment) }
+    }
+  }
+
+  /// No further loans from it; sealed as soon as the last that is out has come back.
+  private func retire(_ segment: LeasedSegment) {
+    segment.isRetired = true
+    sealIfDone(segment)
+  }
+
+  private func sealIfDone(_ segment: LeasedSegment) {
+    guard segment.isRetired, segment.log.outstanding == 0, !segment.log.isSealed else { return }
+    segment.log.seal()
+    node.send(.sealSegment(segment.log.identity))
+  }
+
+  // MARK: - Loans come back
+
+  func commit(
+    _ reservation: Reservation, in segment: LeasedSegment, byteCount: Int, elementStride: UInt32
+  ) throws(BusError) {
+    let handle = try state.withLock { state throws(BusError) in
+      guard state.ended != .closed else {
+        segment.log.cancel(reservation)
+        throw .closed
+      }
+      let sequence = state.nextSequence
+      let now = Clock.realtimeNanoseconds
+      let slot = segment.log.commit(
+        reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride)
+      state.nextSequence = sequence &+ 1
+      let identity = segment.log.identity
+      sealIfDone(segment)
+      return Handle(
+        stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
+        publishTime: now)
+    }
+    var bytes = InlineArray<64, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    // SAFETY: an array of bytes has no padding.
+    var room = unsafe span.mutableBytes
+    let count = HandleCodec.encode(handle, into: &room)
+    handles.send(room.bytes.extracting(first: count))
+  }
+
+  func cancel(_ reservation: Reservation, in segment: LeasedSegment) {
+    state.withLock { _ in
+      segment.log.cancel(reservation)
+      sealIfDone(segment)
+    }
+  }
+
+  // MARK: - What the node says
+
+  func leaseGranted(_ granted: LeaseGranted, descriptor: consuming OwnedDescriptor?) {
+    let segment: LeasedSegment
+    if granted.warm, let held = state.withLock({ $0.held[granted.segment.id] }) {
+      segment = held
+      segment.begin(epoch: granted.segment.epoch)
+    } else {
+      do {
+        guard let descriptor else { return }
+        segment = try LeasedSegment(granted, mapping: descriptor, node: node)
+      } catch {
+        // Given back unused; the memory is the node's to take.
+        node.send(.sealSegment(granted.segment))
+        node.send(.segmentUnmapped(granted.segment.id, by: nil))
+        return leaseRefused(granted.request, .outOfMemory("\(error)"))
+      }
+    }
+    node.send(.segmentReady(granted.segment))
+    let waiting = state.withLock { state in
+      state.held[granted.segment.id] = segment
+      if let request = state.requests.removeValue(forKey: granted.request), state.ended != .closed {
+        state[request.lane].ahead.append(segment)
+      } else {
+        state.held[granted.segment.id] = nil
+      }
+      return state.takeWaiting()
+    }
+    for waiter in waiting { waiter.continuation.resume() }
+  }
+
+  func leaseRefused(_ request: UInt64, _ error: BusError) {
+    let waiting = state.withLock { state in
+      state.requests[request] = nil
+      return state.takeWaiting()
+    }
+    for waiter in waiting {
+      if waiter.request == request && waiter.isOwn {
+        waiter.continuation.resume(throwing: error)
+      } else {
+        // Somebody else's wish, or a lease ahead, was refused: ask for one's own.
+        waiter.continuation.resume()
+      }
+    }
+  }
+
+  /// The node wants the memory: a lease ahead that is unused goes back, a mapping that is kept warm goes.
+  func forget(_ id: SegmentID) {
+    let gone: LeasedSegment? = state.withLock { state in
+      guard let segment = state.held[id] else { return nil }
+      if state.small.removeAhead(segment) || state.large.removeAhead(segment) { retire(segment) }
+      guard segment.log.isSealed else { return nil }
+      return state.held.removeValue(forKey: id)
+    }
+    // Unmapped here, outside the lock.
+    _ = consume gone
+  }
+
+  // MARK: - Waiting for a lease
+
+  func awaitLease(_ request: UInt64, isOwn: Bool) async throws {
+    let token = node.nextRequest()
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        let isOver = state.withLock { state in
+          guard state.requests[request] != nil, !Task.isCancelled else { return true }
+          state.waiting.append(
+            LeaseWaiter(token: token, request: request, isOwn: isOwn, continuation: continuation))
+          return false
+        }
+        if isOver { continuation.resume() }
+      }
+    } onCancel: {
+      let waiter = state.withLock { $0.takeWaiting(token) }
+      if isOwn { node.send(.cancelLease(request: request)) }
+      waiter?.continuation.resume(throwing: CancellationError())
+    }
+    try Task.checkCancellation()
+  }
+
+  // MARK: - The end
+
+  /// Nothing can be published any more. The node seals what is open; subscribers read on to its end.
+  func close() {
+    end(with: .closed)
+  }
+
+  /// The node is gone: what is leased can still be filled and read, but no more leased.
+  func nodeLost() {
+    end(with: .nodeLost)
+  }
+
+  private func end(with error: BusError) {
+    let (waiting, held, isFirst) = state.withLock { state in
+      guard state.ended != .closed else { return ([LeaseWaiter](), [LeasedSegment](), false) }
+      state.ended = error
+      state.requests = [:]
+      guard error == .closed else { return (state.takeWaiting(), [], false) }
+      defer { state.held = [:] }
+      state.small = Lane()
+      state.large = Lane()
+      return (state.takeWaiting(), Array(state.held.values), true)
+    }
+    for waiter in waiting { waiter.continuation.resume(throwing: error) }
+    if isFirst { node.closePublisher(stream) }
+    // The mappings go here, behind the message that closes the stream; loans that are out keep theirs.
+    _ = consume held
+  }
+}
+
+extension PublisherCore.State {
+  fileprivate mutating func takeWaiting() -> [LeaseWaiter] {
+    defer { waiting = [] }
+    return waiting
+  }
+
+  fileprivate mutating func takeWaiting(_ token: UInt64) -> LeaseWaiter? {
+    waiting.firstIndex { $0.token == token }.map { waiting.remove(at: $0) }
+  }
+}
+
+fileprivate struct LeaseRequest {
+  var lane: Lane.Kind
+  var capacity: Int
+}
+
+fileprivate struct LeaseWaiter {
+  var token: UInt64
+  var request: UInt64
+  var isOwn: Bool
+  var continuation: CheckedContinuation<Void, any Error>
+}

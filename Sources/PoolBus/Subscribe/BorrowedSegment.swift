@@ -1,0 +1,34 @@
+import PooledMemory
+import Synchronization
+import Vocabulary
+
+/// A segment that a subscription reads, and the count of those who still do: the cursor until it has moved past, and
+/// every sample that is out. The last of them releases it to the node.
+final class BorrowedSegment: Sendable {
+  let reader: SegmentReader
+  let topic: TopicName
+  let stream: StreamID
+  private let subscription: SubscriptionID
+  private let node: NodeConnection
+  private let holds = Atomic<Int>(1)
+
+  init(
+    reader: SegmentReader, topic: TopicName, stream: StreamID, subscription: SubscriptionID, node: NodeConnection
+  ) {
+    self.reader = reader
+    self.topic = topic
+    self.stream = stream
+    self.subscription = subscription
+    self.node = node
+  }
+
+  func borrow() { holds.add(1, ordering: .relaxed) }
+
+  func giveBack() {
+    // Releasing, so that this holder's reads are done before the memory is another message's; acquiring, so that the
+    // last holder speaks for all.
+    if holds.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
+      node.send(.releaseSegment(reader.identity, by: subscription))
+    }
+  }
+}

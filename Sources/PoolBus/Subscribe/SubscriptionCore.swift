@@ -1,0 +1,254 @@
+import BusProtocol
+import Platform
+import PooledMemory
+import Synchronization
+import Vocabulary
+
+/// A subscription's state: its cursor in each stream, the mappings it keeps warm, and who waits for the next message.
+final class SubscriptionCore: Sendable {
+  let id: SubscriptionID
+  let pattern: TopicPattern
+  /// Takes handles instead of messages, if this subscription only observes.
+  let observer: HandleQueue?
+  private let node: NodeConnection
+  private let state = Mutex(State())
+
+  fileprivate struct State {
+    var cursors: [StreamCursor] = []
+    /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
+    var turn = 0
+    var takenInTurn = 0
+    var mappings: [SegmentID: ReadMapping] = [:]
+    var waiting: CheckedContinuation<Void, Never>?
+    var failure: BusError?
+    var ended: BusError?
+    var lagged: UInt64 = 0
+  }
+
+  struct Message {
+    var segment: BorrowedSegment
+    var slot: Slot
+  }
+
+  /// Messages of one stream in a row while others have some, too.
+  private static let turnLength = 64
+
+  init(id: SubscriptionID, pattern: TopicPattern, node: NodeConnection, observer: HandleQueue?) {
+    self.id = id
+    self.pattern = pattern
+    self.node = node
+    self.observer = observer
+  }
+
+  // MARK: - Reading
+
+  /// The next message, or nil if none is there.
+  ///
+  /// - Throws: what was lost or is corrupt, once, at its place in the stream; the end when all is read.
+  func take() throws(BusError) -> Message? {
+    try state.withLock { state throws(BusError) in
+      if let failure = state.failure {
+        state.failure = nil
+        throw failure
+      }
+      var remaining = state.cursors.count
+      while remaining > 0 {
+        if state.turn >= state.cursors.count { state.turn = 0 }
+        let turn = state.turn
+        switch state.cursors[turn].look() {
+        case .message(let index, let slot):
+          let segment = state.cursors[turn].take(slot, at: index)
+          state.takenInTurn += 1
+          if state.takenInTurn >= Self.turnLength { state.nextTurn() }
+          return Message(segment: segment, slot: slot)
+        case .lagged(let range):
+          state.cursors[turn].skip(range)
+          let lag = Lag(topic: state.cursors[turn].topic, stream: state.cursors[turn].stream, sequences: range)
+          state.lagged &+= lag.messages
+          throw .lagged(lag)
+        case .corrupt(let index, let error):
+          state.cursors[turn].skipCorrupt(at: index)
+          throw .corruptSegment("\(state.cursors[turn].topic), \(error)")
+        case .nothing:
+          state.nextTurn()
+        case .finished:
+          state.cursors.remove(at: turn)
+        }
+        remaining -= 1
+      }
+      if let ended = state.ended { throw ended }
+      return nil
+    }
+  }
+
+  /// Messages lost to policies so far.
+  var lagged: UInt64 { state.withLock { $0.lagged } }
+
+  // MARK: - Waiting
+
+  /// Returns when there may be something to take, at once if the task is cancelled.
+  /// - Throws: ``BusError/alreadyWaiting``.
+  func wait() async throws(BusError) {
+    let isAlone = await withTaskCancellationHandler {
+      var isAlone = true
+      await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+        let isOver = state.withLock { state in
+          if state.waiting != nil {
+            isAlone = false
+            return true
+          }
+          // Looked at once more with the lock held: what is committed after this look rings, and finds the waiter.
+          if Task.isCancelled || state.isReady { return true }
+          state.waiting = continuation
+          return false
+        }
+        if isOver { continuation.resume() }
+      }
+      return isAlone
+    } onCancel: {
+      ring()
+    }
+    guard isAlone else { throw .alreadyWaiting }
+  }
+
+  /// Wakes who waits.
+  func ring() {
+    state.withLock { $0.takeWaiting() }?.resume()
+  }
+
+  /// Wakes who waits if there is something, as a handle would have.
+  func recheck() {
+    state.withLock { $0.waiting != nil && $0.isReady ? $0.takeWaiting() : nil }?.resume()
+  }
+
+  /// Changes the state and wakes who waits.
+  private func update(_ change: (inout State) -> Void) {
+    let waiting = state.withLock { state in
+      change(&state)
+      return state.takeWaiting()
+    }
+    waiting?.resume()
+  }
+
+  // MARK: - What the node says
+
+  func introduce(_ introduced: StreamIntroduced) {
+    let cursor = StreamCursor(
+      topic: introduced.topic, stream: introduced.stream, firstSequence: introduced.firstSequence)
+    guard observer == nil else { return }
+    state.withLock { $0.cursors.append(cursor) }
+  }
+
+  func hand(_ handed: SegmentHanded, descriptor: consuming OwnedDescriptor?) {
+    let id = handed.segment.id
+    let mapping: ReadMapping
+    if handed.warm, let warm = state.withLock({ $0.mappings[id] }) {
+      mapping = warm
+    } else {
+      do {
+        guard let descriptor else { return }
+        let (node, subscription) = (node, self.id)
+        mapping = try ReadMapping(
+          descriptor: descriptor, id: id, capacity: Int(clamping: handed.capacity), populate: true,
+          onUnmap: { node.send(.segmentUnmapped(id, by: subscription)) })
+      } catch {
+        node.send(.releaseSegment(handed.segment, by: self.id))
+        node.send(.segmentUnmapped(id, by: self.id))
+        return update { $0.failure = .corruptSegment("\(handed.segment) can't be mapped: \(error)") }
+      }
+    }
+    let reader = SegmentReader(mapping: mapping, epoch: handed.segment.epoch)
+    update { state in
+      guard state.ended != .closed, let index = state.cursor(of: handed.stream) else { return }
+      state.mappings[id] = mapping
+      let cursor = state.cursors[index]
+      state.cursors[index].add(
+        BorrowedSegment(
+          reader: reader, topic: cursor.topic, stream: cursor.stream, subscription: self.id, node: node))
+    }
+  }
+
+  func segmentSealed(_ sealed: SegmentSealed) {
+    update { state in
+      if let index = state.cursor(of: sealed.stream) {
+        state.cursors[index].sealed(sealed.segment, slots: sealed.slots)
+      }
+    }
+  }
+
+  func lagged(_ lagged: Lagged) {
+    update { state in
+      guard let index = state.cursor(of: lagged.stream) else { return }
+      for range in lagged.ranges { state.cursors[index].lose(range) }
+    }
+  }
+
+  func streamEnded(_ stream: StreamID) {
+    update { state in
+      if let index = state.cursor(of: stream) { state.cursors[index].end() }
+    }
+  }
+
+  /// Unmaps as soon as no sample is borrowed from it.
+  func forget(_ segment: SegmentID) {
+    let mapping = state.withLock { state in
+      for index in state.cursors.indices { state.cursors[index].drop(segment) }
+      return state.mappings.removeValue(forKey: segment)
+    }
+    // Unmapped here, outside the lock.
+    _ = consume mapping
+  }
+
+  // MARK: - The end
+
+  func close() {
+    let (mappings, isFirst) = state.withLock { state in
+      guard state.ended != .closed else { return ([ReadMapping](), false) }
+      state.ended = .closed
+      for index in state.cursors.indices { state.cursors[index].dropAll() }
+      state.cursors = []
+      defer { state.mappings = [:] }
+      return (Array(state.mappings.values), true)
+    }
+    ring()
+    observer?.finish()
+    if isFirst { node.closeSubscription(id) }
+    _ = consume mappings
+  }
+
+  /// Nothing new will come; what was handed is read to its end.
+  func nodeLost(_ error: BusError) {
+    update { state in
+      if state.ended == nil { state.ended = error }
+    }
+    observer?.finish()
+  }
+}
+
+extension SubscriptionCore.State {
+  fileprivate func cursor(of stream: StreamID) -> Int? { cursors.firstIndex { $0.stream == stream } }
+
+  fileprivate mutating func nextTurn() {
+    turn += 1
+    takenInTurn = 0
+  }
+
+  fileprivate mutating func takeWaiting() -> CheckedContinuation<Void, Never>? {
+    defer { waiting = nil }
+    return waiting
+  }
+
+  /// Whether ``SubscriptionCore/take()`` would return or throw something.
+  fileprivate var isReady: Bool {
+    mutating get {
+      if failure != nil || ended != nil { return true }
+      for index in cursors.indices {
+        switch cursors[index].look() {
+        case .message, .lagged, .corrupt: return true
+        case .nothing, .finished: continue
+        }
+      }
+      return false
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import BusProtocol
+import Platform
+import Vocabulary
+
+/// A client's end at the node: its socket, its process, and what waits to be sent to it.
+final class ClientConnection {
+  let id: ClientID
+  let socket: PacketSocket
+  /// Readable when the process has ended, also while a forked child still holds the socket.
+  let process: OwnedDescriptor
+  private var outbox = PacketOutbox()
+  private(set) var isOpen = true
+
+  init(id: ClientID, socket: consuming PacketSocket, process: consuming OwnedDescriptor) {
+    self.id = id
+    self.socket = socket
+    self.process = process
+  }
+
+  /// Sends, or keeps until the client reads again.
+  /// - Returns: false if the client reads nothing while more than it may leave unread has piled up, or its socket is gone.
+  func send(_ message: NodeMessage, descriptor: CInt?) -> Bool {
+    guard let bytes = try? message.encoded() else { return false }
+    return outbox.send(bytes, descriptor: descriptor, over: socket)
+  }
+
+  func flush() -> Bool { outbox.flush(over: socket) }
+
+  var waitsToSend: Bool { !outbox.isEmpty }
+
+  /// Ends the conversation. The descriptor stays until the process is gone, so that its number names nobody else.
+  func close() {
+    isOpen = false
+    socket.shutDown()
+    outbox = PacketOutbox()
+  }
+}

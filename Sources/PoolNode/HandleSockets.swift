@@ -1,0 +1,34 @@
+import Glibc
+import Vocabulary
+
+/// The sockets at which clients publish handles: siblings of the node's own, so that its directory's permissions guard
+/// them too. A client that is killed leaves its behind; the node, which chose the path, takes it away.
+enum HandleSockets {
+  /// Room for the number of a client behind the socket path.
+  static let suffixByteCount = 21
+
+  static func path(beside socketPath: String, client: ClientID) -> String {
+    "\(socketPath).\(client.rawValue)"
+  }
+
+  static func remove(beside socketPath: String, client: ClientID) {
+    // SAFETY: the kernel copies the path.
+    _ = unsafe unlink(path(beside: socketPath, client: client))
+  }
+
+  /// What clients of an earlier node left. Called by the node that holds the socket, before any client joins.
+  static func removeAll(beside socketPath: String) {
+    let split = socketPath.lastIndex(of: "/")
+    let directory = split.map { String(socketPath[..<$0]) } ?? "."
+    let prefix = (split.map { String(socketPath[socketPath.index(after: $0)...]) } ?? socketPath) + "."
+    // SAFETY: the stream is open until closedir; an entry's name is copied before the next readdir overwrites it.
+    guard let stream = unsafe opendir(directory.isEmpty ? "/" : directory) else { return }
+    defer { unsafe closedir(stream) }
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name.hasPrefix(prefix), UInt64(name.dropFirst(prefix.count)) != nil { _ = unsafe unlink("\(directory)/\(name)") }
+    }
+  }
+}

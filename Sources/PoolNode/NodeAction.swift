@@ -1,0 +1,31 @@
+import BusProtocol
+import Vocabulary
+
+/// What ``NodeCore`` wants done, in this order.
+enum NodeAction: Equatable {
+  case send(NodeMessage, to: ClientID, attaching: Attachment? = nil)
+  /// Makes the memfd and backs it with pages; then ``NodeCore/segmentCreated(_:now:)`` or
+  /// ``NodeCore/segmentCreationFailed(_:problem:now:)``.
+  case create(SegmentID, capacity: UInt64)
+  /// The publisher has its mapping: nobody else shall ever write.
+  case sealAgainstFurtherWriters(SegmentID)
+  case destroy(SegmentID)
+  /// The client broke the protocol; it is told why in a last message before this.
+  case disconnect(ClientID, reason: String)
+}
+
+/// The descriptor that goes with a message.
+enum Attachment: Equatable {
+  case writable(SegmentID)
+  case readOnly(SegmentID)
+}
+
+/// What the node may look up in segments to decide; the store's answer is checked like anything a publisher wrote.
+protocol SegmentContents {
+  /// Committed slots; 0 if the segment is not in this epoch (yet).
+  func committed(in segment: SegmentIdentity) -> UInt32
+  /// The sequence in the last committed slot, or nil if there is none or it is corrupt.
+  func lastSequence(in segment: SegmentIdentity) -> UInt64?
+  /// The sequences of all committed slots, as far as they can be read.
+  func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>]
+}

@@ -1,0 +1,50 @@
+import Platform
+import Vocabulary
+
+/// What a node is started with.
+public struct NodeConfiguration: Sendable {
+  /// Where clients join. Its directory is made if it is missing, for this user alone.
+  public var socketPath: String
+  /// Bytes of memory that the node contributes to the pool. Nothing is taken before it is leased.
+  public var contribution: UInt64
+  /// How many bytes the topics of a pattern may hold, each; the first pattern that matches a topic counts.
+  public var quotas: [TopicQuota]
+
+  /// - Parameter contribution: nil for a quarter of the machine's memory.
+  public init(
+    socketPath: String = NodeConfiguration.defaultSocketPath, contribution: UInt64? = nil, quotas: [TopicQuota] = []
+  ) {
+    self.socketPath = socketPath
+    self.contribution = contribution ?? UInt64(Memory.physicalByteCount / 4)
+    self.quotas = quotas
+  }
+
+  /// `$POOLBUS_SOCKET`, or else `node.sock` in `$XDG_RUNTIME_DIR/poolbus`, in `/run/poolbus` for root, or in
+  /// `/tmp/poolbus-UID`.
+  public static var defaultSocketPath: String {
+    if let path = Environment["POOLBUS_SOCKET"], !path.isEmpty { return path }
+    if let directory = Environment["XDG_RUNTIME_DIR"], !directory.isEmpty { return "\(directory)/poolbus/node.sock" }
+    return Environment.userID == 0 ? "/run/poolbus/node.sock" : "/tmp/poolbus-\(Environment.userID)/node.sock"
+  }
+}
+
+/// Why a node could not start.
+public enum NodeError: Error, CustomStringConvertible {
+  case socket(SocketError)
+  case directory(path: String, problem: String)
+  case socketPathTooLong(path: String, limit: Int)
+  case contributionTooSmall(UInt64, minimum: UInt64)
+  case system(String)
+
+  public var description: String {
+    switch self {
+    case .socket(let error): "\(error)"
+    case .directory(let path, let problem): "the node can't use the directory \(path): \(problem)"
+    case .socketPathTooLong(let path, let limit):
+      "the socket path \(path) has \(path.utf8.count) bytes; \(limit) are allowed: choose a shorter one"
+    case .contributionTooSmall(let bytes, let minimum):
+      "a contribution of \(bytes) bytes can't hold one segment: contribute at least \(minimum)"
+    case .system(let problem): problem
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import BusProtocol
+import Ledger
+import Vocabulary
+
+extension NodeCore {
+  /// Turns what the ledger decided into messages and work on segments.
+  mutating func execute(
+    _ decided: [LedgerAction], contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    var actions: [NodeAction] = []
+    for action in decided {
+      switch action {
+      case .introduce(let stream, let subscription):
+        guard let record = streams[stream] else { break }
+        let introduced = StreamIntroduced(
+          subscription: subscription, stream: stream, topic: record.topic,
+          handleEndpoint: record.isClosed ? "" : handleEndpoint(of: record.client),
+          firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
+        actions += tell(subscription, .streamIntroduced(introduced))
+
+      case .create(let segment, let capacity, let lease, let stream):
+        segments[segment] = SegmentRecord(stream: stream, capacity: capacity)
+        streams[stream]?.segmentCount += 1
+        creating[segment] = lease
+        actions.append(.create(segment, capacity: capacity))
+
+      case .regrant(let segment, let lease, let stream):
+        guard let pending = leases.removeValue(forKey: lease), let record = segments[segment.id] else { break }
+        let granted = LeaseGranted(
+          request: pending.request, stream: stream, segment: segment, capacity: record.capacity, warm: true)
+        actions.append(.send(.leaseGranted(granted), to: pending.client))
+
+      case .refuse(let lease, let refusal):
+        guard let pending = leases.removeValue(forKey: lease) else { break }
+        let message = Refusal(request: pending.request, code: refusal.code, message: describe(refusal, now: now))
+        actions.append(.send(.refusal(message), to: pending.client))
+
+      case .hand(let segment, let subscription, let stream, let warm):
+        guard let record = segments[segment.id] else { break }
+        let handed = SegmentHanded(
+          subscription: subscription, stream: stream, segment: segment, capacity: record.capacity, warm: warm)
+        actions += tell(subscription, .segmentHanded(handed), attaching: warm ? nil : .readOnly(segment.id))
+
+      case .tellSealed(let segment, let subscription, let stream, let slots):
+        let sealed = SegmentSealed(subscription: subscription, stream: stream, segment: segment, slots: slots)
+        actions += tell(subscription, .segmentSealed(sealed))
+
+      case .askBack(let segment, let stream):
+        guard let client = streams[stream]?.client else { break }
+        actions.append(.send(.forgetSegment(segment, by: nil), to: client))
+
+      case .forget(let segment, .publisher(let stream)):
+        guard let client = streams[stream]?.client else { break }
+        actions.append(.send(.forgetSegment(segment, by: nil), to: client))
+
+      case .forget(let segment, .subscription(let subscription)):
+        actions += tell(subscription, .forgetSegment(segment, by: subscription))
+
+      case .lag(let segment, let subscription, let stream):
+        let lagged = Lagged(
+          subscription: subscription, stream: stream, ranges: contents.sequences(in: segment),
+          bytes: segments[segment.id]?.capacity ?? 0)
+        messagesLagged &+= lagged.messageCount
+        laggedBySubscription[subscription, default: 0] &+= lagged.messageCount
+        for part in lagged.split() { actions += tell(subscription, .lagged(part)) }
+
+      case .endStream(let stream, let subscription):
+        actions += tell(subscription, .streamEnded(StreamEnded(subscription: subscription, stream: stream)))
+
+      case .destroy(let segment):
+        actions.append(.destroy(segment))
+        forget(segment)
+      }
+    }
+    return actions
+  }
+
+  private mutating func forget(_ segment: SegmentID) {
+    if let lease = creating.removeValue(forKey: segment) { leases[lease] = nil }
+    guard let stream = segments.removeValue(forKey: segment)?.stream else { return }
+    streams[stream]?.segmentCount -= 1
+    pruneIfOver(stream)
+  }
+
+  /// A stream is remembered as long as its publisher lives or a segment of it does.
+  mutating func pruneIfOver(_ stream: StreamID) {
+    guard let record = streams[stream], record.isClosed, record.segmentCount <= 0 else { return }
+    streams[stream] = nil
+    clients[record.client]?.streams.remove(stream)
+  }
+
+  private func tell(
+    _ subscription: SubscriptionID, _ message: NodeMessage, attaching attachment: Attachment? = nil
+  ) -> [NodeAction] {
+    guard let client = subscriptions[subscription] else { return [] }
+    return [.send(message, to: client, attaching: attachment)]
+  }
+
+  /// Where a subscription starts to read: after all that is committed now, or with what the topic retains.
+  ///
+  /// A publisher commits meanwhile, so this is a moment's answer; it is a right one, because every later message lies in
+  /// a segment that the subscription is promised.
+  private func firstSequence(
+    of stream: StreamID, for subscription: SubscriptionID, contents: some SegmentContents
+  ) -> UInt64 {
+    guard let record = streams[stream] else { return 1 }
+    var last = record.lastSealedSequence
+    for segment in ledger.unsealedSegments(of: stream) {
+      last = max(last, contents.lastSequence(in: segment) ?? 0)
+    }
+    let next = last == .max ? last : last + 1
+
+    guard ledger.wantsRetained(subscription), let retention = ledger.retention(of: record.topic) else { return next }
+    // The newest run without a gap: what was taken from the middle of a stream must not be waited for.
+    var available = RangeSet<UInt64>()
+    for segment in ledger.promisedSegments(of: stream, to: subscription) {
+      for range in contents.sequences(in: segment) where range.upperBound <= last {
+        available.insert(contentsOf: range.lowerBound..<(range.upperBound + 1))
+      }
+    }
+    guard let newest = available.ranges.last, newest.upperBound == next else { return next }
+    guard let messages = retention.messages, messages < UInt64(newest.count) else { return newest.lowerBound }
+    return next - messages
+  }
+}

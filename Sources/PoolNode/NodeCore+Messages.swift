@@ -1,0 +1,132 @@
+import BusProtocol
+import Ledger
+import Vocabulary
+
+extension NodeCore {
+  /// Handles a client's message. One that speaks of what isn't the client's own ends the connection; one that is merely
+  /// late (the segment was taken back meanwhile) has no effect.
+  mutating func handle(
+    _ message: ClientMessage, from client: ClientID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    guard let record = clients[client], !record.hasLeft else { return [] }
+    guard record.hasGreeted else { return greet(message, from: client) }
+
+    switch message {
+    case .hello:
+      return refuse(client, .malformed, "Hello came twice: send it once, first")
+
+    case .openPublisher(let open):
+      let stream = StreamID(rawValue: nextID())
+      streams[stream] = StreamRecord(topic: open.topic, client: client, opened: now)
+      clients[client]?.streams.insert(stream)
+      let decided = ledger.openStream(
+        stream, client: client, topic: open.topic, whenFull: open.whenFull, retention: open.retention, now: now)
+      let opened = PublisherOpened(request: open.request, stream: stream, quota: ledger.quota(of: open.topic))
+      return [.send(.publisherOpened(opened), to: client)] + execute(decided, contents: contents, now: now)
+
+    case .closePublisher(let stream):
+      guard owns(client, stream) else { return notOwn(client, stream) }
+      return close(stream, mappingsGone: false, contents: contents, now: now)
+
+    case .subscribe(let wish):
+      let subscription = SubscriptionID(rawValue: nextID())
+      subscriptions[subscription] = client
+      clients[client]?.subscriptions.insert(subscription)
+      let decided = ledger.subscribe(
+        subscription, client: client, pattern: wish.pattern, observes: wish.observes,
+        wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
+      let subscribed = Subscribed(request: wish.request, subscription: subscription)
+      return [.send(.subscribed(subscribed), to: client)] + execute(decided, contents: contents, now: now)
+
+    case .unsubscribe(let subscription):
+      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      return execute(
+        ledger.unsubscribe(subscription, mappingsGone: false, now: now), contents: contents, now: now)
+
+    case .requestLease(let wish):
+      guard owns(client, wish.stream) else { return notOwn(client, wish.stream) }
+      let lease = nextID()
+      leases[lease] = PendingLease(client: client, request: wish.request)
+      let decided = ledger.requestLease(lease, stream: wish.stream, capacity: wish.capacity, now: now)
+      return execute(decided, contents: contents, now: now)
+
+    case .cancelLease(let request):
+      guard let lease = leases.first(where: { $0.value.client == client && $0.value.request == request })?.key,
+        !creating.values.contains(lease)
+      else { return [] }
+      leases[lease] = nil
+      return execute(ledger.cancelLease(lease, now: now), contents: contents, now: now)
+
+    case .segmentReady(let segment):
+      guard let stream = segments[segment.id]?.stream else { return [] }
+      guard owns(client, stream) else { return notOwn(client, segment.id) }
+      return [.sealAgainstFurtherWriters(segment.id)]
+        + execute(ledger.segmentReady(segment, now: now), contents: contents, now: now)
+
+    case .sealSegment(let segment):
+      guard let stream = segments[segment.id]?.stream else { return [] }
+      guard owns(client, stream) else { return notOwn(client, segment.id) }
+      noteSealed(segment, of: stream, contents: contents)
+      let decided = ledger.seal(segment, slots: contents.committed(in: segment), now: now)
+      return execute(decided, contents: contents, now: now)
+
+    case .releaseSegment(let segment, let subscription):
+      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      return execute(ledger.release(segment, by: subscription, now: now), contents: contents, now: now)
+
+    case .segmentUnmapped(let segment, let subscription):
+      let holder: Holder
+      if let subscription {
+        guard owns(client, subscription) else { return notOwn(client, subscription) }
+        holder = .subscription(subscription)
+      } else {
+        guard let stream = segments[segment]?.stream else { return [] }
+        guard owns(client, stream) else { return notOwn(client, segment) }
+        holder = .publisher(stream)
+      }
+      return execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
+
+    case .inspect(let request):
+      return snapshot(for: request, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
+    }
+  }
+
+  private mutating func greet(_ message: ClientMessage, from client: ClientID) -> [NodeAction] {
+    guard case .hello(let hello) = message else {
+      return refuse(client, .malformed, "the first message must be Hello")
+    }
+    guard hello.protocolVersion == Hello.currentProtocolVersion else {
+      return refuse(
+        client, .version,
+        "this node speaks version \(Hello.currentProtocolVersion) of the protocol, the client \(hello.protocolVersion): "
+          + "use the same release of PoolBus on both sides")
+    }
+    clients[client]?.name = hello.name
+    clients[client]?.hasGreeted = true
+    let welcome = Welcome(
+      client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client))
+    return [.send(.welcome(welcome), to: client)]
+  }
+
+  // A stream or subscription that the node has forgotten was this client's or nobody's: late, not hostile.
+
+  private func owns(_ client: ClientID, _ stream: StreamID) -> Bool {
+    streams[stream].map { $0.client == client } ?? true
+  }
+
+  private func owns(_ client: ClientID, _ subscription: SubscriptionID) -> Bool {
+    subscriptions[subscription].map { $0 == client } ?? true
+  }
+
+  private func notOwn(_ client: ClientID, _ thing: some CustomStringConvertible) -> [NodeAction] {
+    refuse(client, .notPermitted, "\(thing) belongs to another client")
+  }
+
+  /// Ends the connection, saying why.
+  func refuse(_ client: ClientID, _ code: RefusalCode, _ message: String) -> [NodeAction] {
+    [
+      .send(.refusal(Refusal(request: 0, code: code, message: message)), to: client),
+      .disconnect(client, reason: message),
+    ]
+  }
+}

@@ -1,0 +1,166 @@
+import BusProtocol
+import Ledger
+import Vocabulary
+
+/// The node's decisions: messages of clients in, actions out.
+///
+/// It keeps the directory of clients, streams and subscriptions beside the ``Ledger``, and turns the ledger's actions
+/// into messages. It holds no socket, descriptor or clock; `now` is nanoseconds of a monotonic clock.
+struct NodeCore {
+  let configuration: NodeConfiguration
+  let started: UInt64
+  var ledger: Ledger
+  var clients: [ClientID: ClientRecord] = [:]
+  var streams: [StreamID: StreamRecord] = [:]
+  var subscriptions: [SubscriptionID: ClientID] = [:]
+  /// Who asked for a lease that is neither granted nor refused yet, by the ledger's number for it.
+  var leases: [UInt64: PendingLease] = [:]
+  /// Leases whose segment is being made.
+  var creating: [SegmentID: UInt64] = [:]
+  /// Where each living segment belongs.
+  var segments: [SegmentID: SegmentRecord] = [:]
+  var messagesLagged: UInt64 = 0
+  var laggedBySubscription: [SubscriptionID: UInt64] = [:]
+  private var lastID: UInt64 = 0
+
+  struct ClientRecord {
+    var processID: Int32
+    var userID: UInt32
+    var name = ""
+    var joined: UInt64
+    var hasGreeted = false
+    /// Its socket is closed, but its process lives and may still map segments.
+    var hasLeft = false
+    var streams: Set<StreamID> = []
+    var subscriptions: Set<SubscriptionID> = []
+  }
+
+  struct StreamRecord {
+    var topic: TopicName
+    var client: ClientID
+    var opened: UInt64
+    var isClosed = false
+    var segmentCount = 0
+    /// The highest sequence in its sealed segments.
+    var lastSealedSequence: UInt64 = 0
+  }
+
+  struct PendingLease {
+    var client: ClientID
+    var request: UInt64
+  }
+
+  struct SegmentRecord {
+    var stream: StreamID
+    var capacity: UInt64
+  }
+
+  init(configuration: NodeConfiguration, now: UInt64) {
+    self.configuration = configuration
+    started = now
+    ledger = Ledger(contribution: configuration.contribution, quotas: configuration.quotas)
+  }
+
+  /// Ids are never used twice in a node's life, across all kinds: a stale one can't name something new.
+  mutating func nextID() -> UInt64 {
+    lastID += 1
+    return lastID
+  }
+
+  func handleEndpoint(of client: ClientID) -> String {
+    "ipc://\(HandleSockets.path(beside: configuration.socketPath, client: client))"
+  }
+
+  // MARK: - Clients come and go
+
+  mutating func clientConnected(processID: Int32, userID: UInt32, now: UInt64) -> ClientID {
+    let client = ClientID(rawValue: nextID())
+    clients[client] = ClientRecord(processID: processID, userID: userID, joined: now)
+    return client
+  }
+
+  /// The client's socket is closed. Its process may live on with segments mapped: they stay on the books until it ends.
+  mutating func clientLeft(
+    _ client: ClientID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    guard let record = clients[client], !record.hasLeft else { return [] }
+    clients[client]?.hasLeft = true
+    return depart(record, mappingsGone: false, contents: contents, now: now)
+  }
+
+  /// The client's process has ended: the kernel has unmapped what it had.
+  mutating func clientDied(
+    _ client: ClientID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    guard let record = clients.removeValue(forKey: client) else { return [] }
+    guard record.hasLeft else { return depart(record, mappingsGone: true, contents: contents, now: now) }
+    var actions: [NodeAction] = []
+    let holders = record.streams.sorted().map(Holder.publisher) + record.subscriptions.sorted().map(Holder.subscription)
+    for holder in holders {
+      for segment in ledger.mappings(of: holder) {
+        actions += execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
+      }
+    }
+    for subscription in record.subscriptions { subscriptions[subscription] = nil }
+    return actions
+  }
+
+  private mutating func depart(
+    _ record: ClientRecord, mappingsGone: Bool, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    var actions: [NodeAction] = []
+    for subscription in record.subscriptions.sorted() {
+      let decided = ledger.unsubscribe(subscription, mappingsGone: mappingsGone, now: now)
+      actions += execute(decided, contents: contents, now: now)
+      if mappingsGone { subscriptions[subscription] = nil }
+    }
+    for stream in record.streams.sorted() {
+      actions += close(stream, mappingsGone: mappingsGone, contents: contents, now: now)
+    }
+    return actions
+  }
+
+  mutating func close(
+    _ stream: StreamID, mappingsGone: Bool, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    guard let record = streams[stream], !record.isClosed else { return [] }
+    streams[stream]?.isClosed = true
+    var slots: [SegmentID: UInt32] = [:]
+    for segment in ledger.unsealedSegments(of: stream) {
+      slots[segment.id] = contents.committed(in: segment)
+      noteSealed(segment, of: stream, contents: contents)
+    }
+    let decided = ledger.closeStream(stream, slots: slots, mappingsGone: mappingsGone, now: now)
+    return execute(decided, contents: contents, now: now)
+  }
+
+  mutating func noteSealed(_ segment: SegmentIdentity, of stream: StreamID, contents: some SegmentContents) {
+    guard let last = contents.lastSequence(in: segment), let record = streams[stream] else { return }
+    streams[stream]?.lastSealedSequence = max(record.lastSealedSequence, last)
+  }
+
+  // MARK: - Segments are made
+
+  mutating func segmentCreated(
+    _ segment: SegmentID, now: UInt64
+  ) -> [NodeAction] {
+    guard let lease = creating.removeValue(forKey: segment), let pending = leases.removeValue(forKey: lease),
+      let record = segments[segment]
+    else { return [] }
+    let granted = LeaseGranted(
+      request: pending.request, stream: record.stream, segment: SegmentIdentity(id: segment, epoch: 1),
+      capacity: record.capacity, warm: false)
+    return [.send(.leaseGranted(granted), to: pending.client, attaching: .writable(segment))]
+  }
+
+  mutating func segmentCreationFailed(
+    _ segment: SegmentID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    creating[segment] = nil
+    return execute(ledger.creationFailed(segment, now: now), contents: contents, now: now)
+  }
+
+  mutating func advance(to now: UInt64, contents: some SegmentContents) -> [NodeAction] {
+    execute(ledger.advance(to: now), contents: contents, now: now)
+  }
+}

@@ -1,0 +1,233 @@
+import BusProtocol
+import Glibc
+import Logging
+import Platform
+import PooledMemory
+import Synchronization
+import Vocabulary
+
+/// The node's one thread: waits for sockets, processes and finished work, asks ``NodeCore``, and does what it says.
+final class NodeLoop {
+  private var core: NodeCore
+  private let listener: PacketListener
+  private let poller: Poller
+  private let control: NodeControl
+  private let segments: SegmentStore
+  private let logger: Logger
+  private var connections: [ClientID: ClientConnection] = [:]
+  private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
+  private var isListening = true
+  /// Clients that could not be written to, to be let go of when the actions at hand are done.
+  private var failed: [(ClientID, String)] = []
+
+  /// How many packets of one client are taken before the others have their turn.
+  private static let packetsAtATime = 64
+
+  private enum Token {
+    static let listener: UInt64 = 0
+    static let control: UInt64 = 1
+    static func socket(_ client: ClientID) -> UInt64 { client.rawValue << 1 }
+    static func process(_ client: ClientID) -> UInt64 { client.rawValue << 1 | 1 }
+    // Client numbers start at 1, so tokens from 2 on are theirs.
+    static func client(_ token: UInt64) -> (ClientID, isProcess: Bool) {
+      (ClientID(rawValue: token >> 1), token & 1 == 1)
+    }
+  }
+
+  init(
+    configuration: NodeConfiguration, listener: consuming PacketListener, control: NodeControl, logger: Logger
+  ) throws(Errno) {
+    core = NodeCore(configuration: configuration, now: Clock.monotonicNanoseconds)
+    self.listener = listener
+    self.control = control
+    self.logger = logger
+    poller = try Poller()
+    segments = SegmentStore(wake: { control.wake() })
+    try poller.add(self.listener.raw, token: Token.listener, .readable)
+    try poller.add(control.descriptor, token: Token.control, .readable)
+  }
+
+  func run() {
+    var ready: [Poller.Readiness] = []
+    while !control.isStopping {
+      ready.removeAll(keepingCapacity: true)
+      let now = Clock.monotonicNanoseconds
+      let timeout = core.ledger.nextDeadline.map { $0 > now ? $0 - now : 0 }
+      do {
+        _ = try poller.wait(timeoutNanoseconds: timeout) { ready.append($0) }
+      } catch {
+        logger.critical("the node stops: it can't wait for its clients: \(error)")
+        break
+      }
+      for event in ready { handle(event) }
+      perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
+    }
+    for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
+  }
+
+  private func handle(_ event: Poller.Readiness) {
+    switch event.token {
+    case Token.listener: acceptAll()
+    case Token.control: finishWork()
+    default:
+      let (client, isProcess) = Token.client(event.token)
+      guard let connection = connections[client] else { return }
+      if isProcess {
+        died(connection)
+      } else {
+        if event.writable { flush(connection) }
+        if event.readable || event.hungUp { receive(from: connection) }
+      }
+    }
+  }
+
+  // MARK: - Clients
+
+  private func acceptAll() {
+    do {
+      while let socket = try listener.accept() { try admit(socket) }
+    } catch {
+      logger.error("a client could not join: \(error)")
+      // Out of descriptors: listening on would spin. The next client to go makes room.
+      if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem { listen(false) }
+    }
+  }
+
+  private func listen(_ wanted: Bool) {
+    guard isListening != wanted else { return }
+    isListening = wanted
+    try? poller.modify(listener.raw, token: Token.listener, wanted ? .readable : [])
+  }
+
+  private func admit(_ socket: consuming PacketSocket) throws(Errno) {
+    let peer = try socket.peerCredentials()
+    let process = try socket.peerProcess()
+    let id = core.clientConnected(
+      processID: peer.processID, userID: peer.userID, now: Clock.monotonicNanoseconds)
+    let connection = ClientConnection(id: id, socket: socket, process: process)
+    connections[id] = connection
+    try poller.add(connection.socket.raw, token: Token.socket(id), .readable)
+    try poller.add(connection.process.raw, token: Token.process(id), .readable)
+    logger.debug("client joined", metadata: ["client": "\(id.rawValue)", "pid": "\(peer.processID)"])
+  }
+
+  private func receive(from connection: ClientConnection) {
+    for _ in 0..<Self.packetsAtATime where connection.isOpen {
+      do {
+        var span = buffer.mutableSpan
+        // SAFETY: an array of bytes has no padding.
+        var bytes = unsafe span.mutableBytes
+        switch try connection.socket.receive(into: &bytes) {
+        case .wouldBlock: return
+        case .closed: return left(connection, reason: nil)
+        case .damaged(let problem): return end(connection, .malformed, problem)
+        case .packet(let byteCount, _):
+          // No client has a descriptor to send: one that comes along is closed here.
+          let packet = buffer.span.extracting(first: byteCount)
+          let message = try ClientMessage.decode(unsafe packet.bytes)
+          perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
+        }
+      } catch let error as ProtocolError {
+        return end(connection, .malformed, "\(error)")
+      } catch {
+        return left(connection, reason: "\(error)")
+      }
+    }
+  }
+
+  private func flush(_ connection: ClientConnection) {
+    guard connection.isOpen else { return }
+    if !connection.flush() { return left(connection, reason: nil) }
+    if !connection.waitsToSend { watch(connection, .readable) }
+  }
+
+  private func watch(_ connection: ClientConnection, _ interest: Poller.Interest) {
+    try? poller.modify(connection.socket.raw, token: Token.socket(connection.id), interest)
+  }
+
+  private func end(_ connection: ClientConnection, _ code: RefusalCode, _ message: String) {
+    perform(core.refuse(connection.id, code, message))
+  }
+
+  /// The connection is over; the process may live on with segments mapped.
+  private func left(_ connection: ClientConnection, reason: String?) {
+    guard connection.isOpen else { return }
+    if let reason {
+      logger.warning("client disconnected: \(reason)", metadata: ["client": "\(connection.id.rawValue)"])
+    }
+    try? poller.remove(connection.socket.raw)
+    connection.close()
+    HandleSockets.remove(beside: listener.path, client: connection.id)
+    perform(core.clientLeft(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
+  }
+
+  private func died(_ connection: ClientConnection) {
+    if connection.isOpen { try? poller.remove(connection.socket.raw) }
+    try? poller.remove(connection.process.raw)
+    connections[connection.id] = nil
+    HandleSockets.remove(beside: listener.path, client: connection.id)
+    perform(core.clientDied(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
+    listen(true)
+    logger.debug("client ended", metadata: ["client": "\(connection.id.rawValue)"])
+  }
+
+  // MARK: - Work
+
+  private func finishWork() {
+    control.clear()
+    for creation in segments.takeFinished() {
+      let now = Clock.monotonicNanoseconds
+      switch creation.result {
+      case .success(let segment):
+        // Destroyed while it was being made: its publisher has gone.
+        guard core.segments[creation.segment] != nil else {
+          segments.discard(segment)
+          continue
+        }
+        segments.keep(segment, as: creation.segment)
+        perform(core.segmentCreated(creation.segment, now: now))
+      case .failure(let error):
+        logger.error("a segment could not be made: \(error)")
+        perform(core.segmentCreationFailed(creation.segment, contents: segments, now: now))
+      }
+    }
+  }
+
+  private func perform(_ actions: [NodeAction]) {
+    for action in actions {
+      switch action {
+      case .send(let message, let client, let attachment): send(message, to: client, attachment)
+      case .create(let segment, let capacity): segments.create(segment, capacity: capacity)
+      case .destroy(let segment): segments.destroy(segment)
+      case .sealAgainstFurtherWriters(let segment):
+        do throws(MemoryError) {
+          try segments[segment]?.file.sealAgainstFurtherWriters()
+        } catch {
+          logger.error("\(segment) could not be sealed against further writers: \(error)")
+        }
+      case .disconnect(let client, let reason): failed.append((client, reason))
+      }
+    }
+    if !core.ledger.isConserved {
+      logger.critical("the ledger does not sum to the contribution: \(core.ledger.violations())")
+    }
+    while let (client, reason) = failed.popLast() {
+      if let connection = connections[client] { left(connection, reason: reason) }
+    }
+  }
+
+  private func send(_ message: NodeMessage, to client: ClientID, _ attachment: Attachment?) {
+    guard let connection = connections[client], connection.isOpen else { return }
+    let descriptor: CInt?
+    switch attachment {
+    case .none: descriptor = nil
+    case .writable(let segment): descriptor = segments[segment]?.file.raw
+    case .readOnly(let segment): descriptor = segments[segment]?.readOnly.raw
+    }
+    guard connection.send(message, descriptor: descriptor) else {
+      failed.append((client, "it left too many of the node's messages unread, or closed its socket"))
+      return
+    }
+    if connection.waitsToSend { watch(connection, [.readable, .writable]) }
+  }
+}

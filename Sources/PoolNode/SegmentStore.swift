@@ -1,0 +1,106 @@
+import Dispatch
+import Platform
+import PooledMemory
+import Synchronization
+import Vocabulary
+
+/// The memfds of the pool: made, kept, looked into and closed here, as the ledger says.
+///
+/// Backing a segment with pages and freeing them takes milliseconds for large ones, so both happen off the node's
+/// thread, in order: memory is given back before it is asked for again.
+final class SegmentStore: SegmentContents {
+  /// A segment's memfd with the two views of it that the node hands on and reads.
+  final class Stored: Sendable {
+    let file: SegmentFile
+    let readOnly: OwnedDescriptor
+    let mapping: ReadMapping
+
+    init(id: SegmentID, capacity: Int) throws(MemoryError) {
+      file = try SegmentFile.create(id: id, capacity: capacity)
+      readOnly = try file.readOnlyDescriptor()
+      mapping = try ReadMapping(
+        descriptor: try file.readOnlyDescriptor(), id: id, capacity: capacity, populate: false)
+    }
+  }
+
+  /// A finished creation, on its way back to the node's thread.
+  struct Creation: Sendable {
+    var segment: SegmentID
+    var result: Result<Stored, MemoryError>
+  }
+
+  private var stored: [SegmentID: Stored] = [:]
+  private let creations: Creations
+  // Small segments don't queue behind the pages of large ones.
+  private let small = DispatchQueue(label: "poolbus.segments.small")
+  private let large = DispatchQueue(label: "poolbus.segments.large")
+  private static let largeByteCount: UInt64 = 4 << 20
+
+  /// - Parameter wake: called on another thread when ``takeFinished()`` has something.
+  init(wake: @escaping @Sendable () -> Void) {
+    creations = Creations(wake: wake)
+  }
+
+  subscript(_ id: SegmentID) -> Stored? { stored[id] }
+
+  func create(_ id: SegmentID, capacity: UInt64) {
+    queue(for: capacity).async { [creations] in
+      do throws(MemoryError) {
+        creations.add(Creation(segment: id, result: .success(try Stored(id: id, capacity: Int(clamping: capacity)))))
+      } catch {
+        creations.add(Creation(segment: id, result: .failure(error)))
+      }
+    }
+  }
+
+  func takeFinished() -> [Creation] { creations.takeAll() }
+
+  func keep(_ segment: Stored, as id: SegmentID) { stored[id] = segment }
+
+  func destroy(_ id: SegmentID) {
+    if let segment = stored.removeValue(forKey: id) { discard(segment) }
+  }
+
+  /// Lets go of a segment; closing the last reference is when the kernel frees the pages.
+  func discard(_ segment: consuming Stored) {
+    let last = segment
+    queue(for: UInt64(last.file.capacity)).async { withExtendedLifetime(last) {} }
+  }
+
+  private func queue(for capacity: UInt64) -> DispatchQueue { capacity > Self.largeByteCount ? large : small }
+
+  // MARK: - SegmentContents
+
+  func committed(in segment: SegmentIdentity) -> UInt32 { reader(of: segment)?.committed ?? 0 }
+
+  func lastSequence(in segment: SegmentIdentity) -> UInt64? { try? reader(of: segment)?.lastSequence }
+
+  func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] {
+    guard let reader = reader(of: segment) else { return [] }
+    return (try? reader.sequences(to: reader.committed)) ?? []
+  }
+
+  private func reader(of segment: SegmentIdentity) -> SegmentReader? {
+    stored[segment.id].map { SegmentReader(mapping: $0.mapping, epoch: segment.epoch) }
+  }
+}
+
+/// Finished creations, between the threads.
+private final class Creations: Sendable {
+  private let list = Mutex<[SegmentStore.Creation]>([])
+  private let wake: @Sendable () -> Void
+
+  init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+
+  func add(_ creation: SegmentStore.Creation) {
+    list.withLock { $0.append(creation) }
+    wake()
+  }
+
+  func takeAll() -> [SegmentStore.Creation] {
+    list.withLock { list in
+      defer { list = [] }
+      return list
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import Platform
+import Synchronization
+import Vocabulary
+
+/// A segment on the node's side: its memory file, made, backed with pages, sealed and handed out.
+///
+/// Owns the descriptor. The memory lives on while anybody maps it.
+public struct SegmentFile: ~Copyable, Sendable {
+  public let id: SegmentID
+  /// The segment's length in bytes, header and slots included.
+  public let capacity: Int
+  private let descriptor: OwnedDescriptor
+
+  /// Makes a segment, backs all of it with pages, and seals its length.
+  ///
+  /// Takes as long as the kernel needs to clear the pages: do it ahead, not in a publisher's way.
+  ///
+  /// - Parameter capacity: in bytes, as ``SegmentLayout/capacity(forPayload:alignment:attributes:)`` gives it.
+  /// - Throws: ``MemoryError``; ``MemoryError/isOutOfMemory`` tells when the host has no room.
+  public static func create(id: SegmentID, capacity: Int) throws(MemoryError) -> SegmentFile {
+    guard SegmentLayout.allows(capacity: capacity) else {
+      throw .unsuitable(subject: "\(id)", problem: "a segment can't have \(capacity) bytes")
+    }
+    // Memory files have no limit of their own: short of memory, the kernel would rather kill a process, any process,
+    // than let the populating below fail. So ask first. Two nodes that ask at once can still be too many.
+    if let available = HostMemory.availableByteCount, capacity > available {
+      throw .refused(action: "back \(id): \(capacity) bytes are wanted and \(available) available", reason: .noMemory)
+    }
+    let file = try attempt("create \(id) of \(capacity) bytes") { () throws(Errno) in
+      let file = try MemoryFile.create(name: "poolbus-segment-\(id.rawValue)", byteCount: capacity)
+      try MemoryFile.addSeals(file.raw, [.shrink, .grow])
+      return file
+    }
+    if HugePages.needAsking(for: capacity) {
+      // Pages come as huge ones if this mapping is the first to touch them. What it fails at is done, or told, below.
+      _ = try? Mapping.map(file, byteCount: capacity, access: .write, populate: true, subject: "\(id)")
+    }
+    try attempt("back \(id) with \(capacity) bytes of memory") { () throws(Errno) in
+      try MemoryFile.populate(file.raw, byteCount: capacity)
+    }
+    try writeHeader(to: file, of: id)
+    return SegmentFile(id: id, capacity: capacity, descriptor: file)
+  }
+
+  private static func writeHeader(to file: borrowing OwnedDescriptor, of id: SegmentID) throws(MemoryError) {
+    let mapping = try Mapping.map(
+      file, byteCount: SegmentLayout.headerByteCount, access: .write, populate: false, subject: "\(id)")
+    // SAFETY: both words lie in the header page, which is mapped for writing.
+    unsafe mapping.words(at: SegmentLayout.magicOffset).pointee.store(SegmentLayout.magic, ordering: .relaxed)
+    unsafe mapping.words(at: SegmentLayout.versionOffset).pointee.store(SegmentLayout.version, ordering: .relaxed)
+  }
+
+  /// The memory file's descriptor, open for writing: for the publisher that leases the segment, and nobody else.
+  public var raw: CInt { descriptor.raw }
+
+  /// Seals the file so that nobody can map it for writing, write to it or punch holes into it any more.
+  ///
+  /// The publisher's mapping, made before, stays writable. Call it when the publisher has mapped the segment and before
+  /// anybody else is handed it: through /proc, even a read-only descriptor could be reopened for writing.
+  public borrowing func sealAgainstFurtherWriters() throws(MemoryError) {
+    try attempt("seal \(id)") { () throws(Errno) in
+      try MemoryFile.addSeals(descriptor.raw, [.futureWrite, .seal])
+    }
+  }
+
+  /// A descriptor that only reads, for subscribers.
+  public borrowing func readOnlyDescriptor() throws(MemoryError) -> OwnedDescriptor {
+    try attempt("open \(id) for reading") { () throws(Errno) in
+      try MemoryFile.reopenReadOnly(descriptor.raw)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+#if _endian(big)
+  #error("A segment's words are little-endian and read as they lie; a big-endian host needs conversions.")
+#endif
+
+/// How a segment is laid out: a header page, payloads that grow up from it, slots that grow down from the end.
+///
+///     0        4096                                                                capacity
+///     ├────────┼─────────────────────────┬─────────────────────┬───┬───┬────────┬────────┤
+///     │ header │ payload 0, attributes 0 │ payload 1 …    grow → room ← grow    … │ slot 1 │ slot 0 │
+///     └────────┴─────────────────────────┴─────────────────────┴───┴───┴────────┴────────┘
+///
+/// All words are little-endian. Offsets count from the segment's first byte.
+public enum SegmentLayout {
+  /// What a segment's first eight bytes read: `POOLBUS` and a zero byte.
+  public static let magic: UInt64 = 0x0053_5542_4C4F_4F50
+  /// The layout this code writes and reads.
+  public static let version: UInt64 = 1
+
+  /// The header page; payloads begin behind it.
+  public static let headerByteCount = 4096
+  public static let slotByteCount = 64
+  /// Every payload starts at a multiple of this, whether asked for or not.
+  public static let minimumAlignment = 64
+  public static let maximumAlignment = 2 << 20
+  /// A header and one page of payloads and slots.
+  public static let minimumCapacity = 2 * pageByteCount
+  /// As much as a slot can say.
+  static let maximumAttributesByteCount = Int(UInt32.max)
+  /// 64 TiB. No sum of two offsets below it overflows.
+  public static let maximumCapacity = 1 << 46
+
+  static let pageByteCount = 4096
+
+  // The header's words. Each that changes has a cache line of its own.
+  static let magicOffset = 0
+  static let versionOffset = 8
+  static let committedOffset = 64
+  static let sealedOffset = 128
+
+  /// Whether a payload can be aligned so: a power of two up to 2 MiB.
+  public static func allows(alignment: Int) -> Bool {
+    alignment > 0 && alignment <= maximumAlignment && alignment & (alignment - 1) == 0
+  }
+
+  /// Whether a segment may be this large: whole pages, from ``minimumCapacity`` to ``maximumCapacity``.
+  public static func allows(capacity: Int) -> Bool {
+    capacity >= minimumCapacity && capacity <= maximumCapacity && capacity % pageByteCount == 0
+  }
+
+  /// The smallest capacity in bytes that holds one such message; nil if none does, or the arguments make no sense.
+  ///
+  /// - Parameters:
+  ///   - alignment: a power of two up to 2 MiB.
+  ///   - attributes: the length of the message's encoded attributes.
+  public static func capacity(forPayload payload: Int, alignment: Int, attributes: Int) -> Int? {
+    guard payload >= 0, attributes >= 0, allows(alignment: alignment) else { return nil }
+    // Each term is at most maximumCapacity, so the sum can't overflow.
+    guard payload <= maximumCapacity, attributes <= maximumAttributesByteCount else { return nil }
+    let needed = roundUp(headerByteCount, to: alignment) + payload + attributes + slotByteCount
+    let capacity = max(roundUp(needed, to: pageByteCount), smallestCapacity(aligning: alignment))
+    return capacity <= maximumCapacity ? capacity : nil
+  }
+
+  /// The largest payload that an empty segment of this capacity holds, in bytes; 0 if it holds none.
+  public static func maximumPayload(inCapacity capacity: Int, alignment: Int, attributes: Int) -> Int {
+    guard attributes >= 0, allows(alignment: alignment), allows(capacity: capacity) else { return 0 }
+    guard capacity >= smallestCapacity(aligning: alignment), attributes <= maximumAttributesByteCount else { return 0 }
+    return max(0, capacity - slotByteCount - attributes - roundUp(headerByteCount, to: alignment))
+  }
+
+  /// How many slots a segment of this capacity can hold at most: all of it but the header.
+  static func maximumSlotCount(inCapacity capacity: Int) -> UInt32 {
+    // The sealed word holds a count plus one in 32 bits.
+    UInt32(clamping: min((capacity - headerByteCount) / slotByteCount, Int(UInt32.max) - 1))
+  }
+
+  static func slotOffset(of index: UInt32, inCapacity capacity: Int) -> Int {
+    capacity - slotByteCount * (Int(index) + 1)
+  }
+
+  /// Mappings are aligned to pages by the kernel, and to 2 MiB by ours from 2 MiB on.
+  static func smallestCapacity(aligning alignment: Int) -> Int {
+    alignment > pageByteCount ? maximumAlignment : minimumCapacity
+  }
+
+  /// The next multiple of a power of two. Neither is negative, and their sum does not overflow.
+  static func roundUp(_ value: Int, to multiple: Int) -> Int {
+    (value + multiple - 1) & ~(multiple - 1)
+  }
+}
+
+/// An epoch and a count in one word, so that a reader can't pair one life's count with another life's epoch.
+struct EpochCount {
+  let word: UInt64
+
+  init(word: UInt64) { self.word = word }
+  init(epoch: UInt32, count: UInt32) { word = UInt64(epoch) << 32 | UInt64(count) }
+
+  /// The count, or nil if it speaks of another epoch.
+  func count(in epoch: UInt32) -> UInt32? {
+    UInt32(truncatingIfNeeded: word >> 32) == epoch ? UInt32(truncatingIfNeeded: word) : nil
+  }
+}

@@ -1,0 +1,156 @@
+import Platform
+import Synchronization
+import Vocabulary
+
+/// One life of a segment on the subscriber's side, and the node's. Trusts nothing that it reads.
+///
+/// Any number of threads may use it. Whatever the publisher writes, no call reads outside of the mapping, and none
+/// allocates but `sequences` and the initialisers.
+public final class SegmentReader: Sendable {
+  public let identity: SegmentIdentity
+  public let mapping: ReadMapping
+  private let maximumSlotCount: UInt32
+
+  /// Reads one life of a segment that is mapped already.
+  public init(mapping: ReadMapping, epoch: UInt32) {
+    self.mapping = mapping
+    identity = SegmentIdentity(id: mapping.id, epoch: epoch)
+    maximumSlotCount = SegmentLayout.maximumSlotCount(inCapacity: mapping.capacity)
+  }
+
+  /// Maps a segment and reads one life of it; see ``ReadMapping``.
+  public convenience init(
+    mapping descriptor: consuming OwnedDescriptor, capacity: Int, identity: SegmentIdentity, populate: Bool
+  ) throws(MemoryError) {
+    let mapping = try ReadMapping(descriptor: descriptor, id: identity.id, capacity: capacity, populate: populate)
+    self.init(mapping: mapping, epoch: identity.epoch)
+  }
+
+  public var capacity: Int { mapping.capacity }
+
+  /// How many messages the log holds; 0 if the segment is in another life. Never more than its capacity could hold.
+  ///
+  /// Acquiring: the slots below this count, and their payloads, are there to be read.
+  public var committed: UInt32 {
+    // SAFETY: the word lies in the header page.
+    let word = unsafe mapping.mapping.words(at: SegmentLayout.committedOffset).pointee.load(ordering: .acquiring)
+    return min(EpochCount(word: word).count(in: identity.epoch) ?? 0, maximumSlotCount)
+  }
+
+  /// How many messages the log will ever hold, or nil while it is open, or in another life.
+  ///
+  /// Acquiring: a look at ``committed`` after this one finds them all.
+  public var sealedCount: UInt32? {
+    // SAFETY: the word lies in the header page.
+    let word = unsafe mapping.mapping.words(at: SegmentLayout.sealedOffset).pointee.load(ordering: .acquiring)
+    guard let countPlusOne = EpochCount(word: word).count(in: identity.epoch), countPlusOne > 0 else { return nil }
+    return min(countPlusOne - 1, maximumSlotCount)
+  }
+
+  /// Copies a slot and checks it.
+  ///
+  /// - Parameter index: below a ``committed`` that this thread has seen; any other slot is garbage, told as corrupt.
+  /// - Throws: ``CorruptSegment``, naming the first field that can't be.
+  public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
+    guard index < maximumSlotCount else {
+      throw corrupt(.index, of: index, value: UInt64(index), allowed: 0...UInt64(maximumSlotCount - 1))
+    }
+    let position = SegmentLayout.slotOffset(of: index, inCapacity: capacity)
+    // SAFETY: below maximumSlotCount, a slot lies between the header and the end.
+    let entry = unsafe SlotEntry(loadingFrom: mapping.mapping.words(at: position))
+
+    let checksum = entry.expectedChecksum(at: index, epoch: identity.epoch)
+    guard entry.checksum == checksum else {
+      throw corrupt(.checksum, of: index, value: entry.checksum, allowed: checksum...checksum)
+    }
+    guard entry.sequence > 0 else { throw corrupt(.sequence, of: index, value: 0, allowed: 1...UInt64.max) }
+
+    // Payload and attributes lie between the header and the slots. Differences of what has been checked, rather than
+    // sums of what has not: a sum could overflow.
+    let start = UInt64(SegmentLayout.headerByteCount)
+    let end = UInt64(position)
+    guard start <= entry.offset, entry.offset <= end else {
+      throw corrupt(.offset, of: index, value: entry.offset, allowed: start...end)
+    }
+    guard entry.byteCount <= end - entry.offset else {
+      throw corrupt(.byteCount, of: index, value: entry.byteCount, allowed: 0...end - entry.offset)
+    }
+    guard start <= entry.attributesOffset, entry.attributesOffset <= end else {
+      throw corrupt(.attributesOffset, of: index, value: entry.attributesOffset, allowed: start...end)
+    }
+    let attributesByteCount = UInt64(entry.attributesByteCount)
+    guard attributesByteCount <= end - entry.attributesOffset else {
+      throw corrupt(
+        .attributesByteCount, of: index, value: attributesByteCount, allowed: 0...end - entry.attributesOffset)
+    }
+    return Slot(
+      index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
+      attributesByteCount: Int(attributesByteCount), elementStride: entry.elementStride, offset: Int(entry.offset),
+      attributesOffset: Int(entry.attributesOffset))
+  }
+
+  /// A message's payload, where it lies. The slot must be of this segment.
+  ///
+  /// A publisher that breaks the rules can alter the bytes while they are read; nobody else can.
+  @_lifetime(borrow self)
+  public func bytes(of slot: Slot) -> RawSpan {
+    span(from: slot.offset, byteCount: slot.byteCount)
+  }
+
+  /// A message's encoded attributes, where they lie. The slot must be of this segment.
+  @_lifetime(borrow self)
+  public func attributes(of slot: Slot) -> RawSpan {
+    span(from: slot.attributesOffset, byteCount: slot.attributesByteCount)
+  }
+
+  @_lifetime(borrow self)
+  private func span(from offset: Int, byteCount: Int) -> RawSpan {
+    // A checked slot of this segment passes, by construction; one of another segment must not become a wild read.
+    precondition(offset <= capacity && byteCount <= capacity - offset, "a slot was used with another segment")
+    // SAFETY: checked above; neither is negative. The mapping lives as long as this reader.
+    let span = unsafe RawSpan(_unsafeStart: mapping.mapping.base + offset, byteCount: byteCount)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  @inline(never)
+  private func corrupt(
+    _ field: CorruptSegment.Field, of index: UInt32, value: UInt64, allowed: ClosedRange<UInt64>
+  ) -> CorruptSegment {
+    CorruptSegment(identity: identity, slot: index, field: field, value: value, allowed: allowed)
+  }
+}
+
+extension SegmentReader {
+  /// The sequence of the last message committed; nil if there is none.
+  public var lastSequence: UInt64? {
+    get throws(CorruptSegment) {
+      let count = committed
+      return count == 0 ? nil : try slot(at: count - 1).sequence
+    }
+  }
+
+  /// The sequences of the messages in some slots, in the order of the log, neighbours joined: a correct publisher's
+  /// segment gives one range.
+  ///
+  /// - Parameters:
+  ///   - first: the first slot.
+  ///   - end: the slot behind the last; at most ``committed``.
+  /// - Throws: ``CorruptSegment`` at the first slot that can't be.
+  public func sequences(
+    from first: UInt32 = 0, to end: UInt32
+  ) throws(CorruptSegment) -> [ClosedRange<UInt64>] {
+    var ranges: [ClosedRange<UInt64>] = []
+    var index = first
+    while index < end {
+      let sequence = try slot(at: index).sequence
+      // A sequence is at least 1, so the subtraction can't overflow.
+      if let last = ranges.last, last.upperBound == sequence - 1 {
+        ranges[ranges.count - 1] = last.lowerBound...sequence
+      } else {
+        ranges.append(sequence...sequence)
+      }
+      index += 1
+    }
+    return ranges
+  }
+}

@@ -1,0 +1,81 @@
+/// The room of one life of a segment: what loans took, and what the log holds. Arithmetic only; it sees no memory.
+struct SegmentRoom {
+  let capacity: Int
+  let epoch: UInt32
+  /// How many messages are in the log.
+  private(set) var committed: UInt32 = 0
+  /// How many reservations are neither committed nor cancelled.
+  private(set) var outstanding: UInt32 = 0
+  private(set) var isSealed = false
+
+  private let maximumSlotCount: UInt32
+  /// Where the room begins, as an offset; all below it is taken.
+  private var top = SegmentLayout.headerByteCount
+
+  /// - Parameter capacity: one that ``SegmentLayout/allows(capacity:)``.
+  init(capacity: Int, epoch: UInt32) {
+    self.capacity = capacity
+    self.epoch = epoch
+    maximumSlotCount = SegmentLayout.maximumSlotCount(inCapacity: capacity)
+  }
+
+  mutating func reserve(byteCount: Int, alignment: Int, attributesByteCount: Int) -> Reservation? {
+    guard !isSealed, byteCount >= 0, SegmentLayout.allows(alignment: alignment) else { return nil }
+    guard capacity >= SegmentLayout.smallestCapacity(aligning: alignment) else { return nil }
+    guard attributesByteCount <= SegmentLayout.maximumAttributesByteCount else { return nil }
+
+    // Every loan that is out will need a slot, and so does this one. No sum here overflows: each term is at most a
+    // capacity. What the caller asks for is compared with differences, never added.
+    let slotCount = Int(committed) + Int(outstanding) + 1
+    guard slotCount <= Int(maximumSlotCount) else { return nil }
+    let end = capacity - slotCount * SegmentLayout.slotByteCount
+    let offset = SegmentLayout.roundUp(top, to: max(alignment, SegmentLayout.minimumAlignment))
+    guard offset <= end, byteCount <= end - offset, attributesByteCount <= end - offset - byteCount else { return nil }
+
+    let reservation = Reservation(
+      offset: offset, byteCount: byteCount, attributesByteCount: attributesByteCount, previousTop: top)
+    top = reservation.end
+    outstanding += 1
+    return reservation
+  }
+
+  var freeByteCount: Int {
+    max(0, capacity - (Int(committed) + Int(outstanding)) * SegmentLayout.slotByteCount - top)
+  }
+
+  /// Turns one reservation into the next slot, and tells which that is.
+  mutating func commit() -> (index: UInt32, epoch: UInt32) {
+    precondition(outstanding > 0, "a reservation was committed twice")
+    let index = committed
+    outstanding -= 1
+    committed += 1
+    return (index, epoch)
+  }
+
+  mutating func cancel(_ reservation: Reservation) {
+    precondition(outstanding > 0, "a reservation was cancelled twice")
+    outstanding -= 1
+    if reservation.end == top { top = reservation.previousTop }
+  }
+
+  mutating func seal() {
+    precondition(outstanding == 0, "a segment was sealed while loans were out")
+    isSealed = true
+  }
+}
+
+/// Room for one message in a segment: a place, which says nothing about who may use it; a loan does.
+public struct Reservation: Sendable {
+  /// Where the payload starts in the segment.
+  let offset: Int
+  /// The payload's room in bytes.
+  public let byteCount: Int
+  /// The length of the attributes, which are written already.
+  public let attributesByteCount: Int
+  /// Where the room began before this.
+  let previousTop: Int
+
+  /// The attributes follow the payload's room.
+  var attributesOffset: Int { offset + byteCount }
+  var end: Int { attributesOffset + attributesByteCount }
+}

@@ -1,0 +1,162 @@
+import Platform
+import Synchronization
+import Vocabulary
+
+/// A segment on the publisher's side: gives room to loans and appends them to the log in the order they are committed.
+///
+/// Not thread-safe: the publisher's lock confines every call. Only the bytes of different reservations may be written
+/// by different threads at once; they are disjoint. No call allocates.
+@safe
+public final class SegmentWriter: @unchecked Sendable {
+  // Unchecked: the publisher's lock confines `room`, and all else is constant.
+
+  public let id: SegmentID
+  private let mapping: Mapping
+  // One value rather than many properties: each access to a class's variable is checked for exclusivity as it runs.
+  private var room: SegmentRoom
+
+  /// The segment's length in bytes, header and slots included.
+  public let capacity: Int
+  /// The segment, and which of its lives this is.
+  public var identity: SegmentIdentity { SegmentIdentity(id: id, epoch: room.epoch) }
+  /// How many messages are in the log.
+  public var committed: UInt32 { room.committed }
+  /// How many reservations are neither committed nor cancelled.
+  public var outstanding: UInt32 { room.outstanding }
+  public var isSealed: Bool { room.isSealed }
+  /// Bytes that no message and no loan has taken yet.
+  public var freeByteCount: Int { room.freeByteCount }
+
+  /// Maps a leased segment and begins its life at `identity.epoch`.
+  ///
+  /// - Parameters:
+  ///   - descriptor: the segment's memory file, open for writing; closed here.
+  ///   - onUnmap: called when the memory has been unmapped, on whichever thread let go of it last.
+  /// - Throws: ``MemoryError``, if the file is not a segment of this capacity, or can't be mapped for writing.
+  public init(
+    mapping descriptor: consuming OwnedDescriptor, capacity: Int, identity: SegmentIdentity,
+    onUnmap: (@Sendable () -> Void)? = nil
+  ) throws(MemoryError) {
+    id = identity.id
+    self.capacity = capacity
+    try requireSealedFile(descriptor, byteCount: capacity, subject: "\(id)")
+    mapping = try Mapping.map(
+      descriptor, byteCount: capacity, access: .write, populate: true, subject: "\(id)", onUnmap: onUnmap)
+    room = SegmentRoom(capacity: capacity, epoch: identity.epoch)
+    try mapping.requireSegmentHeader(subject: "\(id)")
+    begin(epoch: identity.epoch)
+  }
+
+  /// Begins a new life with an empty log; nothing may be outstanding.
+  ///
+  /// Readers of the life before find an empty log, as both shared words name the epoch they speak of.
+  public func begin(epoch: UInt32) {
+    precondition(room.outstanding == 0, "a segment was recycled while loans were out")
+    room = SegmentRoom(capacity: capacity, epoch: epoch)
+    // SAFETY: both words lie in the header page.
+    unsafe mapping.words(at: SegmentLayout.sealedOffset).pointee.store(0, ordering: .relaxed)
+    let word = EpochCount(epoch: epoch, count: 0).word
+    unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.store(word, ordering: .releasing)
+  }
+
+  /// Takes room for one message, and copies its attributes there.
+  ///
+  /// - Parameters:
+  ///   - byteCount: the payload's length, 0 or more.
+  ///   - alignment: a power of two up to 2 MiB; what is below 64 counts as 64. It holds for the payload's address here
+  ///     and in every reader. Above 4096 it needs a segment of at least 2 MiB.
+  ///   - attributes: the encoded attributes.
+  /// - Returns: nil if the room does not suffice, the segment is sealed, or the alignment is not allowed.
+  public func reserve(byteCount: Int, alignment: Int, attributes: Span<UInt8>) -> Reservation? {
+    guard
+      let reservation = room.reserve(
+        byteCount: byteCount, alignment: alignment, attributesByteCount: attributes.count)
+    else { return nil }
+    if attributes.count > 0 {
+      // SAFETY: the reservation is within the mapping, and its attributes are as long as these.
+      unsafe attributes.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(start: mapping.base + reservation.attributesOffset, count: source.count)
+          .copyMemory(from: source)
+      }
+    }
+    return reservation
+  }
+
+  /// Takes room for one message without attributes; see ``reserve(byteCount:alignment:attributes:)``.
+  public func reserve(byteCount: Int, alignment: Int = SegmentLayout.minimumAlignment) -> Reservation? {
+    room.reserve(byteCount: byteCount, alignment: alignment, attributesByteCount: 0)
+  }
+
+  /// The room for a reservation's payload: whatever was there before, to be written before `commit`.
+  ///
+  /// Unsafe, as the span does not keep others from the same bytes: at any time there may be one span of a reservation,
+  /// and none once it is committed or cancelled. A loan vouches for that. The reservation must be of this writer.
+  @unsafe
+  @_lifetime(borrow self)
+  public func mutableBytes(of reservation: Reservation) -> MutableRawSpan {
+    // SAFETY: `reserve` kept the range within the mapping, which lives as long as the writer.
+    let span = unsafe MutableRawSpan(_unsafeStart: mapping.base + reservation.offset, byteCount: reservation.byteCount)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// The room as elements of a bit-copyable type; unsafe as ``mutableBytes(of:)`` is.
+  ///
+  /// The reservation must be of whole elements, aligned for them.
+  @unsafe
+  @_lifetime(borrow self)
+  public func mutableElements<Element: BitwiseCopyable>(
+    of reservation: Reservation, as type: Element.Type
+  ) -> MutableSpan<Element> {
+    let count = reservation.byteCount / MemoryLayout<Element>.stride
+    precondition(reservation.offset % MemoryLayout<Element>.alignment == 0, "a reservation is not aligned for its elements")
+    // SAFETY: as above; whole elements fit, their place is aligned, and nobody else knows a type for this memory.
+    let start = unsafe (mapping.base + reservation.offset).bindMemory(to: Element.self, capacity: count)
+    let span = unsafe MutableSpan<Element>(_unsafeStart: start, count: count)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// Appends a message to the log: from here on, readers see it.
+  ///
+  /// - Parameters:
+  ///   - byteCount: the payload's final length; at most what was reserved.
+  ///   - sequence: the message's number in its stream, from 1.
+  ///   - publishTime: nanoseconds since 1970.
+  ///   - elementStride: the stride of the payload's elements in bytes; 0 if it is untyped.
+  /// - Returns: the message's slot.
+  @discardableResult
+  public func commit(
+    _ reservation: Reservation, byteCount: Int, sequence: UInt64, publishTime: UInt64, elementStride: UInt32
+  ) -> UInt32 {
+    precondition(byteCount >= 0 && byteCount <= reservation.byteCount, "a message outgrew its reservation")
+    let (index, epoch) = room.commit()
+    var entry = SlotEntry(
+      sequence: sequence, offset: UInt64(reservation.offset), byteCount: UInt64(byteCount), publishTime: publishTime,
+      attributesOffset: UInt64(reservation.attributesOffset),
+      attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride)
+    entry.checksum = entry.expectedChecksum(at: index, epoch: epoch)
+    // SAFETY: `reserve` kept room for the slots of all that is committed or outstanding, and this is one of those.
+    unsafe entry.store(to: mapping.words(at: SegmentLayout.slotOffset(of: index, inCapacity: capacity)))
+
+    // Releasing: whoever acquires this word sees the slots and the payloads of all messages it counts. That holds
+    // whichever thread wrote a payload, as its loan came here through the publisher's lock.
+    let word = EpochCount(epoch: epoch, count: index + 1).word
+    // SAFETY: the word lies in the header page.
+    unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.store(word, ordering: .releasing)
+    return index
+  }
+
+  /// Gives up a reservation. Its room comes back if it was the last taken; else it stays unused in this life.
+  public func cancel(_ reservation: Reservation) {
+    room.cancel(reservation)
+  }
+
+  /// Ends the log: readers that have come to its end know that nothing follows. Nothing may be outstanding.
+  public func seal() {
+    room.seal()
+    // One more than the count, which leaves 0 for "open"; the count is below UInt32.max by maximumSlotCount.
+    let word = EpochCount(epoch: room.epoch, count: room.committed + 1).word
+    // Releasing: who sees the seal sees all that was committed.
+    // SAFETY: the word lies in the header page.
+    unsafe mapping.words(at: SegmentLayout.sealedOffset).pointee.store(word, ordering: .releasing)
+  }
+}

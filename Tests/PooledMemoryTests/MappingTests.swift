@@ -1,0 +1,129 @@
+import Glibc
+import Platform
+import PooledMemory
+import Testing
+import Vocabulary
+
+@Suite struct MappingTests {
+  let identity = SegmentIdentity(id: SegmentID(rawValue: 3), epoch: 1)
+
+  private func refusal(of descriptor: consuming OwnedDescriptor, capacity: Int) -> String? {
+    do throws(MemoryError) {
+      _ = try SegmentReader(mapping: descriptor, capacity: capacity, identity: identity, populate: true)
+      return nil
+    } catch {
+      return error.description
+    }
+  }
+
+  @Test func onlyAFileOfTheAnnouncedLengthIsMapped() throws {
+    let file = try SegmentFile.create(id: identity.id, capacity: 65_536)
+    #expect(refusal(of: duplicate(file.raw), capacity: 65_536) == nil)
+    for capacity in [0, -4096, 8192, 61_440, 69_632, 65_537, 1 << 50, Int.max, Int.min] {
+      #expect(refusal(of: duplicate(file.raw), capacity: capacity)?.contains("bytes") == true, "\(capacity)")
+    }
+  }
+
+  @Test func onlyASealedSegmentIsMapped() throws {
+    let unsealed = try MemoryFile.create(name: "poolbus-test", byteCount: 8192)
+    #expect(refusal(of: duplicate(unsealed.raw), capacity: 8192)?.contains("not sealed") == true)
+
+    let empty = try MemoryFile.create(name: "poolbus-test", byteCount: 8192)
+    try MemoryFile.addSeals(empty.raw, [.shrink, .grow])
+    #expect(refusal(of: duplicate(empty.raw), capacity: 8192)?.contains("does not begin like a segment") == true)
+
+    let next = try SegmentFile.create(id: identity.id, capacity: 8192)
+    HostileMapping(of: next.raw, byteCount: 8192)[8, as: UInt64.self] = 2
+    #expect(refusal(of: duplicate(next.raw), capacity: 8192)?.contains("version 2") == true)
+
+    // Not memory files at all.
+    for path in ["/dev/null", "/proc/self/exe", "/"] {
+      let other = OwnedDescriptor(adopting: unsafe open(path, O_RDONLY | O_CLOEXEC))
+      #expect(refusal(of: other, capacity: 8192) != nil)
+    }
+    #expect(refusal(of: OwnedDescriptor(adopting: -1), capacity: 8192) != nil)
+  }
+
+  @Test func writersAreRefusedLikeReaders() throws {
+    let unsealed = try MemoryFile.create(name: "poolbus-test", byteCount: 8192)
+    let descriptor = unsealed.raw
+    #expect(throws: MemoryError.self) {
+      try SegmentWriter(mapping: duplicate(descriptor), capacity: 8192, identity: identity)
+    }
+    let file = try SegmentFile.create(id: identity.id, capacity: 8192)
+    let readOnly = try file.readOnlyDescriptor().take()
+    #expect(throws: MemoryError.self) {
+      try SegmentWriter(mapping: OwnedDescriptor(adopting: readOnly), capacity: 8192, identity: identity)
+    }
+  }
+
+  @Test func segmentsOfNoPossibleSizeAreRefused() {
+    for capacity in [0, -1, 4096, 8193, Int.max, SegmentLayout.maximumCapacity + 4096] {
+      #expect(throws: MemoryError.self) { try create(capacity: capacity) }
+    }
+  }
+
+  /// Never tried for real: on a host that gives memory it does not have, the kernel would kill somebody.
+  @Test func whatTheHostHasIsAskedFor() throws {
+    let text = """
+      MemTotal:       24683520 kB
+      MemFree:        23110000 kB
+      MemAvailable:   24000000 kB
+      """
+    #expect(HostMemory.availableByteCount(in: text) == 24_000_000 << 10)
+    #expect(HostMemory.availableByteCount(in: "MemTotal: 5 kB") == nil)
+    #expect(HostMemory.availableByteCount(in: "MemAvailable: many kB") == nil)
+    #expect(HostMemory.availableByteCount(in: "MemAvailable: 9223372036854775807 kB") == nil)
+    let available = try #require(HostMemory.availableByteCount)
+    #expect(available > 0 && available <= Memory.physicalByteCount)
+
+    let error = MemoryError.refused(action: "back segment 1", reason: .noMemory)
+    #expect(error.isOutOfMemory)
+    #expect(error.description.contains("out of memory"))
+  }
+
+  private func create(capacity: Int) throws(MemoryError) {
+    _ = try SegmentFile.create(id: identity.id, capacity: capacity)
+  }
+
+  /// Backed when created: a write can't fail for want of memory later.
+  @Test func segmentsAreBackedFromTheStart() throws {
+    let file = try SegmentFile.create(id: identity.id, capacity: 1 << 20)
+    var status = stat()
+    #expect(unsafe fstat(file.raw, &status) == 0)
+    #expect(Int(status.st_blocks) * 512 >= 1 << 20)
+  }
+
+  /// Sizes about the 2 MiB from which mappings are placed by hand; each leaves nothing behind, mapped or open.
+  @Test(arguments: [8192, (2 << 20) - 4096, 2 << 20, (2 << 20) + 4096, 9 << 20])
+  func mappingsComeAndGo(capacity: Int) throws {
+    let id = UInt64(500_000_000 + capacity)
+    let mine = "poolbus-segment-\(id) "
+    func mappings() -> Int { processFile("/proc/self/maps").split(separator: "\n").count { $0.contains(mine) } }
+
+    do {
+      let segment = try OpenSegment(capacity: capacity, id: id)
+      segment.writer.append([1], sequence: 1)
+      #expect(mappings() == 2)
+      // "dc": a forked child does not get it.
+      var isMine = false
+      for line in processFile("/proc/self/smaps").split(separator: "\n") {
+        let isHeading = line.prefix { $0 != " " }.contains("-")
+        if isHeading { isMine = line.contains(mine) }
+        if isMine, line.hasPrefix("VmFlags:") { #expect(line.contains(" dc")) }
+      }
+      #expect(try segment.reader.payload(at: 0) == [1])
+    }
+    #expect(mappings() == 0)
+  }
+
+  @Test func hugePagesAreReported() {
+    #expect(HugePages.status.contains("shmem_enabled") || HugePages.status.contains("no transparent huge pages"))
+    #expect(HugePages.describe(.never) == "unavailable: shmem_enabled is never")
+    #expect(HugePages.describe(.withinSize) == "used from 2 MiB on: shmem_enabled is within_size")
+    #expect(HugePages.selection(of: "always within_size advise [never] deny force\n") == "never")
+    #expect(HugePages.selection(of: "[always] madvise") == "always")
+    #expect(HugePages.selection(of: "") == nil)
+    #expect(HugePages.selection(of: "]always[") == nil)
+  }
+}
