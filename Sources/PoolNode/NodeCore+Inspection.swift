@@ -1,10 +1,134 @@
 import BusProtocol
+import Glibc
 import Ledger
+import PooledMemory
 import Vocabulary
 
 extension NodeCore {
-  func snapshot(for request: UInt64, contents: some SegmentContents, now: UInt64) -> [SnapshotPart] { [] }
-  func describe(_ refusal: LeaseRefusal, now: UInt64) -> String { "" }
+  /// The node's books at this moment, in parts that fit a packet each.
+  func snapshot(for request: UInt64, contents: some SegmentContents, now: UInt64) -> [SnapshotPart] {
+    func age(_ time: UInt64) -> UInt64 { now > time ? now - time : 0 }
+    let segmentRows = ledger.segmentRows
+    var snapshot = Snapshot(pool: poolRow(now: now))
+    snapshot.clients = clients.sorted { $0.key < $1.key }.map { id, client in
+      ClientRow(
+        client: id, name: client.name, processID: client.processID, userID: client.userID,
+        joinedNanosecondsAgo: age(client.joined))
+    }
+    snapshot.topics = ledger.topicRows.map { topic in
+      TopicRow(
+        topic: topic.name, publishers: UInt64(topic.publishers), subscriptions: UInt64(topic.subscriptions),
+        segments: UInt64(topic.segments), bytes: topic.bytes, quota: topic.quota, retention: topic.retention)
+    }
+    snapshot.streams = ledger.streamRows.map { stream in
+      StreamRow(
+        stream: stream.id, client: stream.isClosed ? nil : stream.client, topic: stream.topic,
+        handleEndpoint: stream.isClosed ? "" : handleEndpoint(of: stream.client),
+        lastSequence: lastSequence(of: stream.id, contents: contents), segments: UInt64(stream.segments),
+        bytes: stream.bytes, openedNanosecondsAgo: age(stream.opened))
+    }
+    snapshot.subscriptions = ledger.subscriptionRows.map { subscription in
+      SubscriptionRow(
+        subscription: subscription.id, client: subscription.client, pattern: subscription.pattern,
+        observes: subscription.observes, backlogMessages: subscription.backlogMessages,
+        backlogBytes: subscription.backlogBytes, backlogSegments: UInt64(subscription.backlogSegments),
+        laggedMessages: laggedBySubscription[subscription.id] ?? 0, joinedNanosecondsAgo: age(subscription.joined))
+    }
+    snapshot.segments = segmentRows.map { segment in
+      SegmentRow(
+        segment: segment.identity.id, epoch: segment.identity.epoch, state: SegmentRow.State(segment.state),
+        capacity: segment.capacity, stream: segment.stream, topic: segment.topic,
+        messages: UInt64(segment.state == .leased ? contents.committed(in: segment.identity) : segment.slots),
+        leasedNanosecondsAgo: age(segment.leasedAt), stateNanosecondsAgo: age(segment.stateSince))
+    }
+    snapshot.holders = segmentRows.flatMap { segment in
+      segment.holders.compactMap { holder in
+        holderRow(holder, of: segment.identity.id, sinceNanosecondsAgo: age(holder.since))
+      }
+    }
+    return snapshot.split(request: request)
+  }
+
+  private func poolRow(now: UInt64) -> PoolRow {
+    let usage = ledger.poolUsage
+    return PoolRow(
+      contribution: ledger.contribution, free: usage.free, leased: usage.leased, sealed: usage.sealed,
+      retained: usage.retained, warm: usage.warm, pinned: usage.pinned,
+      segmentsLeased: ledger.totals.segmentsLeased, segmentsRecycled: ledger.totals.segmentsRecycled,
+      segmentsReclaimed: ledger.totals.segmentsReclaimed, messagesLagged: messagesLagged,
+      hugePages: HugePages.status, waitingLeases: UInt64(ledger.waitingLeaseCount), nodeProcessID: getpid(),
+      uptimeNanoseconds: now > started ? now - started : 0)
+  }
+
+  private func holderRow(
+    _ row: Ledger.HolderRow, of segment: SegmentID, sinceNanosecondsAgo: UInt64
+  ) -> HolderRow? {
+    let reason: HolderRow.Reason =
+      switch row.reason {
+      case .writes: .writes
+      case .promised: .promised
+      case .mapped: .mapped
+      }
+    switch row.holder {
+    case .publisher(let stream):
+      guard let client = streams[stream]?.client else { return nil }
+      return HolderRow(
+        segment: segment, client: client, subscription: nil, reason: reason, sinceNanosecondsAgo: sinceNanosecondsAgo)
+    case .subscription(let subscription):
+      guard let client = subscriptions[subscription] else { return nil }
+      return HolderRow(
+        segment: segment, client: client, subscription: subscription, reason: reason,
+        sinceNanosecondsAgo: sinceNanosecondsAgo)
+    }
+  }
+
+  /// The sequence of the last message that a stream has committed; 0 before the first.
+  func lastSequence(of stream: StreamID, contents: some SegmentContents) -> UInt64 {
+    ledger.unsealedSegments(of: stream).reduce(streams[stream]?.lastSealedSequence ?? 0) { last, segment in
+      max(last, contents.lastSequence(in: segment) ?? 0)
+    }
+  }
+
+  // MARK: - Refusals in words
+
+  func describe(_ refusal: LeaseRefusal, now: UInt64) -> String {
+    switch refusal {
+    case .tooLarge(let limit): "a segment can have \(limit) bytes at the most here"
+    case .outOfMemory: "the machine has too little memory left, though the pool has room; contribute less to the pool"
+    case .poolExhausted(let report): describe(report, now: now)
+    }
+  }
+
+  private func describe(_ report: ExhaustedReport, now: UInt64) -> String {
+    let what = report.quotaOf.map { "the quota of \($0), \(report.limit) bytes," } ?? "the pool of \(report.limit) bytes"
+    let shares = report.shares.map { share in
+      let seconds = (now > share.since ? now - share.since : 0) / 1_000_000_000
+      let waitsFor =
+        share.awaited.isEmpty
+        ? "" : ", awaiting the release of " + share.awaited.prefix(3).map(describe).joined(separator: " and ")
+      return "\(share.topic) holds \(share.bytes) bytes for up to \(seconds) s\(waitsFor)"
+    }
+    return "\(what) has no room for \(report.asked) more; " + shares.joined(separator: "; ")
+      + ". Read faster, set a backlog limit on slow subscribers, or contribute more; 'busctl why' tells more"
+  }
+
+  private func describe(_ subscription: SubscriptionID) -> String {
+    guard let client = subscriptions[subscription], let record = clients[client] else { return "\(subscription)" }
+    return "\(subscription) of \(record.name) (pid \(record.processID))"
+  }
+}
+
+extension SegmentRow.State {
+  init(_ state: SegmentState) {
+    self =
+      switch state {
+      case .leased: .leased
+      case .sealed: .sealed
+      case .retained: .retained
+      case .warm: .warm
+      case .pinned: .pinned
+      }
+  }
 }
 
 extension LeaseRefusal {

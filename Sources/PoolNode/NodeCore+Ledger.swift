@@ -104,17 +104,14 @@ extension NodeCore {
     of stream: StreamID, for subscription: SubscriptionID, contents: some SegmentContents
   ) -> UInt64 {
     guard let record = streams[stream] else { return 1 }
-    var last = record.lastSealedSequence
-    for segment in ledger.unsealedSegments(of: stream) {
-      last = max(last, contents.lastSequence(in: segment) ?? 0)
-    }
+    let last = lastSequence(of: stream, contents: contents)
     let next = last == .max ? last : last + 1
 
     guard ledger.wantsRetained(subscription), let retention = ledger.retention(of: record.topic) else { return next }
     // The newest run without a gap: what was taken from the middle of a stream must not be waited for.
     var available = RangeSet<UInt64>()
     for segment in ledger.promisedSegments(of: stream, to: subscription) {
-      for range in contents.sequences(in: segment) where range.upperBound <= last {
+      for range in contents.sequences(in: segment) where range.upperBound <= last && range.upperBound < .max {
         available.insert(contentsOf: range.lowerBound..<(range.upperBound + 1))
       }
     }

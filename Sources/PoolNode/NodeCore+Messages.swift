@@ -40,6 +40,7 @@ extension NodeCore {
 
     case .unsubscribe(let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
+      defer { forgetIfOver(subscription) }
       return execute(
         ledger.unsubscribe(subscription, mappingsGone: false, now: now), contents: contents, now: now)
 
@@ -75,16 +76,15 @@ extension NodeCore {
       return execute(ledger.release(segment, by: subscription, now: now), contents: contents, now: now)
 
     case .segmentUnmapped(let segment, let subscription):
-      let holder: Holder
-      if let subscription {
-        guard owns(client, subscription) else { return notOwn(client, subscription) }
-        holder = .subscription(subscription)
-      } else {
+      guard let subscription else {
         guard let stream = segments[segment]?.stream else { return [] }
         guard owns(client, stream) else { return notOwn(client, segment) }
-        holder = .publisher(stream)
+        return execute(ledger.unmapped(segment, by: .publisher(stream), now: now), contents: contents, now: now)
       }
-      return execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
+      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      defer { forgetIfOver(subscription) }
+      return execute(
+        ledger.unmapped(segment, by: .subscription(subscription), now: now), contents: contents, now: now)
 
     case .inspect(let request):
       return snapshot(for: request, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
@@ -106,6 +106,10 @@ extension NodeCore {
     let welcome = Welcome(
       client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client))
     return [.send(.welcome(welcome), to: client)]
+  }
+
+  private mutating func forgetIfOver(_ subscription: SubscriptionID) {
+    if ledger.client(of: subscription) == nil { forget(subscription) }
   }
 
   // A stream or subscription that the node has forgotten was this client's or nobody's: late, not hostile.

@@ -101,7 +101,7 @@ struct NodeCore {
         actions += execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
       }
     }
-    for subscription in record.subscriptions { subscriptions[subscription] = nil }
+    for subscription in record.subscriptions { forget(subscription) }
     return actions
   }
 
@@ -112,7 +112,7 @@ struct NodeCore {
     for subscription in record.subscriptions.sorted() {
       let decided = ledger.unsubscribe(subscription, mappingsGone: mappingsGone, now: now)
       actions += execute(decided, contents: contents, now: now)
-      if mappingsGone { subscriptions[subscription] = nil }
+      if mappingsGone { forget(subscription) }
     }
     for stream in record.streams.sorted() {
       actions += close(stream, mappingsGone: mappingsGone, contents: contents, now: now)
@@ -130,8 +130,18 @@ struct NodeCore {
       slots[segment.id] = contents.committed(in: segment)
       noteSealed(segment, of: stream, contents: contents)
     }
+    // What its publisher mapped but did not live to report is handed on, too, and nobody else shall write it.
+    let sealing = slots.keys.sorted().map { NodeAction.sealAgainstFurtherWriters($0) }
     let decided = ledger.closeStream(stream, slots: slots, mappingsGone: mappingsGone, now: now)
-    return execute(decided, contents: contents, now: now)
+    defer { pruneIfOver(stream) }
+    return sealing + execute(decided, contents: contents, now: now)
+  }
+
+  /// What comes late of a forgotten subscription has no effect.
+  mutating func forget(_ subscription: SubscriptionID) {
+    laggedBySubscription[subscription] = nil
+    guard let client = subscriptions.removeValue(forKey: subscription) else { return }
+    clients[client]?.subscriptions.remove(subscription)
   }
 
   mutating func noteSealed(_ segment: SegmentIdentity, of stream: StreamID, contents: some SegmentContents) {
@@ -156,8 +166,8 @@ struct NodeCore {
   mutating func segmentCreationFailed(
     _ segment: SegmentID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
-    creating[segment] = nil
-    return execute(ledger.creationFailed(segment, now: now), contents: contents, now: now)
+    guard let lease = creating.removeValue(forKey: segment) else { return [] }
+    return execute(ledger.creationFailed(segment, lease: lease, now: now), contents: contents, now: now)
   }
 
   mutating func advance(to now: UInt64, contents: some SegmentContents) -> [NodeAction] {

@@ -111,16 +111,22 @@ final class NodeLoop {
     logger.debug("client joined", metadata: ["client": "\(id.rawValue)", "pid": "\(peer.processID)"])
   }
 
-  private func receive(from connection: ClientConnection) {
+  /// - Returns: whether there may be more.
+  @discardableResult
+  private func receive(from connection: ClientConnection) -> Bool {
     for _ in 0..<Self.packetsAtATime where connection.isOpen {
       do {
         var span = buffer.mutableSpan
         // SAFETY: an array of bytes has no padding.
         var bytes = unsafe span.mutableBytes
         switch try connection.socket.receive(into: &bytes) {
-        case .wouldBlock: return
-        case .closed: return left(connection, reason: nil)
-        case .damaged(let problem): return end(connection, .malformed, problem)
+        case .wouldBlock: return false
+        case .closed:
+          left(connection, reason: nil)
+          return false
+        case .damaged(let problem):
+          end(connection, .malformed, problem)
+          return false
         case .packet(let byteCount, _):
           // No client has a descriptor to send: one that comes along is closed here.
           let packet = buffer.span.extracting(first: byteCount)
@@ -128,11 +134,14 @@ final class NodeLoop {
           perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
         }
       } catch let error as ProtocolError {
-        return end(connection, .malformed, "\(error)")
+        end(connection, .malformed, "\(error)")
+        return false
       } catch {
-        return left(connection, reason: "\(error)")
+        left(connection, reason: "\(error)")
+        return false
       }
     }
+    return connection.isOpen
   }
 
   private func flush(_ connection: ClientConnection) {
@@ -162,6 +171,8 @@ final class NodeLoop {
   }
 
   private func died(_ connection: ClientConnection) {
+    // What it said last is still to be read: a segment that it reported ready holds messages.
+    while connection.isOpen, receive(from: connection) {}
     if connection.isOpen { try? poller.remove(connection.socket.raw) }
     try? poller.remove(connection.process.raw)
     connections[connection.id] = nil

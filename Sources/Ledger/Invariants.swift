@@ -1,0 +1,71 @@
+import Vocabulary
+
+// What must be true after every event. The node checks the first line always; tests check all.
+
+extension Ledger {
+  /// Whether the states sum to the contribution. Costs nothing: call it after every event.
+  public var isConserved: Bool { usage.total == contribution }
+
+  /// Everything about the books that does not add up; empty if they are in order.
+  public func violations() -> [String] {
+    var found: [String] = []
+    func check(_ holds: Bool, _ what: @autoclosure () -> String) {
+      if !holds { found.append(what()) }
+    }
+
+    check(usage.total == contribution, "the states sum to \(usage.total), not to \(contribution)")
+    for state in SegmentState.allCases {
+      let sum = segments.values.filter { $0.state == state }.reduce(0) { $0 + $1.capacity }
+      check(usage[state] == sum, "\(usage[state]) bytes are booked as \(state), the segments have \(sum)")
+    }
+    for topic in topics.values {
+      let sum = segments.values.filter { $0.topic == topic.name }.reduce(0) { $0 + $1.capacity }
+      check(topic.bytes == sum, "\(topic.name) is booked with \(topic.bytes) bytes and has \(sum)")
+      check(sum <= quota(of: topic.name), "\(topic.name) holds \(sum) bytes, beyond its quota")
+      check(!topic.streams.isEmpty, "\(topic.name) has no stream")
+    }
+
+    for segment in segments.values {
+      let id = segment.identity
+      let isComplete = segment.state == .sealed || segment.state == .retained
+      check(streams[segment.stream] != nil, "\(id) is of no stream")
+      check(
+        segment.state == .leased || segment.state == .sealed || segment.promises.isEmpty,
+        "\(id) is \(segment.state) and promised")
+      check(segment.state != .sealed || !segment.promises.isEmpty, "\(id) is released by all, but not reclaimed")
+      check(segment.state != .pinned || !segment.mappings.isEmpty, "\(id) is unmapped by all, but not free")
+      check(segment.state != .warm || !segment.isForced, "\(id) is warm, though somebody may be reading it")
+      check(segment.handed.isSubset(of: segment.promises.keys), "\(id) is handed to whom it is not promised")
+      check(
+        isComplete == (topics[segment.topic]?.sealed.contains(segment.id) ?? false),
+        "\(id) is \(segment.state), its topic's list differs")
+      for subscription in segment.promises.keys {
+        check(subscriptions[subscription]?.hasLeft == false, "\(id) is promised to \(subscription), which is gone")
+        check(
+          subscriptions[subscription]?.backlog.contains(segment.id) == isComplete,
+          "\(id) is \(segment.state), the backlog of \(subscription) differs")
+      }
+      for case .subscription(let subscription) in segment.mappings.keys {
+        check(
+          subscriptions[subscription]?.mappings.contains(segment.id) == true, "\(id): \(subscription) does not map it")
+      }
+    }
+
+    for subscription in subscriptions.values {
+      let backlog = subscription.backlog.compactMap { segments[$0] }
+      check(backlog.count == subscription.backlog.count, "\(subscription.id) has a backlog of what is gone")
+      check(
+        subscription.backlogBytes == backlog.reduce(0) { $0 + $1.capacity }
+          && subscription.backlogMessages == backlog.reduce(0) { $0 + UInt64($1.slots) },
+        "the backlog of \(subscription.id) is miscounted")
+      for (stream, count) in subscription.handedCount {
+        let handed = (streams[stream]?.segments ?? []).filter {
+          segments[$0]?.handed.contains(subscription.id) == true
+        }
+        check(count == handed.count, "\(subscription.id) was handed \(handed.count) of \(stream), not \(count)")
+        check(count <= limits.handedWindow, "\(subscription.id) has \(count) segments of \(stream), beyond the window")
+      }
+    }
+    return found
+  }
+}

@@ -1,0 +1,133 @@
+import Vocabulary
+
+/// The node's books: who leased a segment, who was promised it, who has released it; and the reclaimer's decisions.
+///
+/// A pure state machine: every method takes what happened and returns what is to be done. It holds no clock, socket or
+/// mapping; `now` is nanoseconds of a monotonic clock. What a client says about something that has passed (an epoch that
+/// is over, a segment that was taken back) has no effect.
+///
+/// Every byte of the contribution is free, or in one segment, which is in one ``SegmentState``.
+public struct Ledger: Sendable {
+  public struct Limits: Sendable {
+    /// Segments of one stream that a subscription may have and not have released. So a stopped one pins few.
+    public var handedWindow = 4
+    /// Segments that are kept warm for a stream.
+    public var warmSegmentsPerStream = 4
+    /// How long, in nanoseconds, one waits for holders to unmap what was taken from them before more is taken.
+    public var unmapGrace: UInt64 = 100_000_000
+
+    public init() {}
+  }
+
+  public let contribution: UInt64
+  let quotas: [TopicQuota]
+  let limits: Limits
+
+  var segments: [SegmentID: SegmentRecord] = [:]
+  var streams: [StreamID: StreamRecord] = [:]
+  var subscriptions: [SubscriptionID: SubscriptionRecord] = [:]
+  var topics: [TopicName: TopicRecord] = [:]
+  /// Warm segments, least recently used first.
+  var warm: [SegmentID] = []
+  /// Retained segments, oldest first.
+  var retained: [SegmentID] = []
+  var waiting: [WaitingLease] = []
+  /// Taken back, and not unmapped yet.
+  var pinned: Set<SegmentID> = []
+  /// Topics that keep something by age.
+  var aging: Set<TopicName> = []
+  var usage = PoolUsage()
+  var counters = Counters()
+  /// The latest time that was told.
+  var clock: UInt64 = 0
+  private var lastSegment: UInt64 = 0
+
+  /// - Parameter quotas: the first whose pattern matches a topic counts.
+  public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits()) {
+    self.contribution = contribution
+    self.quotas = quotas
+    self.limits = limits
+    usage.free = contribution
+  }
+
+  /// Bytes that a topic's segments may have.
+  public func quota(of topic: TopicName) -> UInt64 {
+    let quota = topics[topic]?.quota ?? quotas.first { $0.pattern.matches(topic) }?.bytes
+    return min(quota ?? contribution, contribution)
+  }
+
+  mutating func nextSegment() -> SegmentID {
+    lastSegment += 1
+    return SegmentID(rawValue: lastSegment)
+  }
+
+  /// The one place where bytes change their state.
+  mutating func move(_ id: SegmentID, to state: SegmentState, now: UInt64) {
+    guard let segment = segments[id], segment.state != state else { return }
+    usage[segment.state] -= segment.capacity
+    usage[state] += segment.capacity
+    switch segment.state {
+    case .warm:
+      warm.removeAll { $0 == id }
+      streams[segment.stream]?.warm.removeAll { $0 == id }
+    case .retained: retained.removeAll { $0 == id }
+    case .pinned: pinned.remove(id)
+    case .leased, .sealed: break
+    }
+    switch state {
+    case .warm:
+      warm.append(id)
+      streams[segment.stream]?.warm.append(id)
+    case .retained: retained.append(id)
+    case .pinned: pinned.insert(id)
+    case .leased, .sealed: break
+    }
+    if state != .sealed && state != .retained { topics[segment.topic]?.sealed.removeAll { $0 == id } }
+    if segment.state == .leased && state == .sealed { topics[segment.topic]?.sealed.append(id) }
+    segments[id]?.state = state
+    segments[id]?.stateSince = now
+  }
+}
+
+/// Bytes of the pool by where they are.
+public struct PoolUsage: Equatable, Sendable {
+  public internal(set) var free: UInt64 = 0
+  public internal(set) var leased: UInt64 = 0
+  public internal(set) var sealed: UInt64 = 0
+  public internal(set) var retained: UInt64 = 0
+  public internal(set) var warm: UInt64 = 0
+  public internal(set) var pinned: UInt64 = 0
+
+  public var total: UInt64 { free &+ leased &+ sealed &+ retained &+ warm &+ pinned }
+
+  subscript(_ state: SegmentState) -> UInt64 {
+    get {
+      switch state {
+      case .leased: leased
+      case .sealed: sealed
+      case .retained: retained
+      case .warm: warm
+      case .pinned: pinned
+      }
+    }
+    set {
+      switch state {
+      case .leased: leased = newValue
+      case .sealed: sealed = newValue
+      case .retained: retained = newValue
+      case .warm: warm = newValue
+      case .pinned: pinned = newValue
+      }
+    }
+  }
+}
+
+/// What has happened since the node started.
+public struct Counters: Equatable, Sendable {
+  /// Leases granted, with new or with recycled memory.
+  public internal(set) var segmentsLeased: UInt64 = 0
+  /// Those of them that were given their publisher's memory again, warm.
+  public internal(set) var segmentsRecycled: UInt64 = 0
+  /// Segments taken back when nobody needed what they held any more.
+  public internal(set) var segmentsReclaimed: UInt64 = 0
+}

@@ -1,0 +1,150 @@
+import Vocabulary
+
+// Publishers and subscriptions come and go.
+
+extension Ledger {
+  /// A publisher opens a stream on a topic.
+  ///
+  /// - Parameter retention: what the topic keeps from now on; nil leaves it as it is.
+  public mutating func openStream(
+    _ id: StreamID, client: ClientID, topic: TopicName, whenFull: FullPolicy, retention: Retention?, now: UInt64
+  ) -> [LedgerAction] {
+    guard streams[id] == nil else { return [] }
+    var actions: [LedgerAction] = []
+    if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
+    topics[topic]?.streams.insert(id)
+    var stream = StreamRecord(id: id, client: client, topic: topic, whenFull: whenFull, opened: now)
+    for subscription in subscriptions.values.sorted(by: { $0.id < $1.id })
+    where !subscription.hasLeft && subscription.pattern.matches(topic) {
+      stream.subscriptions.append(subscription.id)
+      actions.append(.introduce(id, to: subscription.id))
+    }
+    streams[id] = stream
+    if let retention {
+      topics[topic]?.retention = retention
+      if retention.age == nil { aging.remove(topic) } else { aging.insert(topic) }
+      reviewRetention(of: topic, now: now, &actions)
+    }
+    return settle(actions, now: now)
+  }
+
+  /// A publisher closes, or has died.
+  ///
+  /// - Parameters:
+  ///   - slots: what each of its unsealed segments had committed.
+  ///   - mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
+  public mutating func closeStream(
+    _ id: StreamID, slots: [SegmentID: UInt32], mappingsGone: Bool, now: UInt64
+  ) -> [LedgerAction] {
+    guard let stream = streams[id], !stream.isClosed else { return [] }
+    var actions: [LedgerAction] = []
+    streams[id]?.isClosed = true
+    waiting.removeAll { $0.stream == id }
+    for segment in stream.segments {
+      if mappingsGone { segments[segment]?.mappings[.publisher(id)] = nil }
+      switch segments[segment]?.state {
+      case .leased:
+        segments[segment]?.isOrphaned = true
+        // What it wrote before it could say so is there to be read.
+        if slots[segment, default: 0] > 0 { segments[segment]?.isReady = true }
+        complete(segment, slots: slots[segment] ?? 0, now: now, &actions)
+      case .warm: takeBack(segment, now: now, &actions)
+      case .pinned: destroyIfUnmapped(segment, &actions)
+      case .sealed, .retained, .none: break
+      }
+    }
+    for subscription in stream.subscriptions { handNext(id, to: subscription, now: now, &actions) }
+    forgetIfOver(id)
+    return settle(actions, now: now)
+  }
+
+  /// A subscription joins: it is promised what is being written, and what is retained if it wants that.
+  ///
+  /// - Parameter observes: it wants handles only, and is promised nothing.
+  public mutating func subscribe(
+    _ id: SubscriptionID, client: ClientID, pattern: TopicPattern, observes: Bool, wantsRetained: Bool,
+    backlog: BacklogLimit, now: UInt64
+  ) -> [LedgerAction] {
+    guard subscriptions[id] == nil else { return [] }
+    var actions: [LedgerAction] = []
+    subscriptions[id] = SubscriptionRecord(
+      id: id, client: client, pattern: pattern, observes: observes, wantsRetained: wantsRetained, limit: backlog,
+      joined: now)
+    for stream in streams.values.sorted(by: { $0.id < $1.id }) where pattern.matches(stream.topic) {
+      streams[stream.id]?.subscriptions.append(id)
+      let window = wantsRetained ? Set(retentionWindow(of: stream.topic, now: now)) : []
+      for segment in stream.segments where !observes {
+        guard let state = segments[segment]?.state else { continue }
+        if state == .leased || window.contains(segment) { promise(segment, to: id, now: now) }
+      }
+      actions.append(.introduce(stream.id, to: id))
+      hand(stream.id, to: id, now: now, &actions)
+      endIfOver(stream.id, for: id, &actions)
+    }
+    return settle(actions, now: now)
+  }
+
+  /// A subscription closes, or has died: what it was promised, nobody awaits from it any more.
+  ///
+  /// - Parameter mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
+  public mutating func unsubscribe(
+    _ id: SubscriptionID, mappingsGone: Bool, now: UInt64
+  ) -> [LedgerAction] {
+    guard let subscription = subscriptions[id], !subscription.hasLeft else { return [] }
+    var actions: [LedgerAction] = []
+    subscriptions[id]?.hasLeft = true
+    let matched = streams.values.filter { $0.subscriptions.contains(id) }.map(\.id).sorted()
+    for stream in matched {
+      streams[stream]?.subscriptions.removeAll { $0 == id }
+      for segment in streams[stream]?.segments ?? [] where segments[segment]?.promises[id] != nil {
+        // It may read on for a while: then the memory is not written again.
+        if !mappingsGone, segments[segment]?.handed.contains(id) == true { segments[segment]?.isForced = true }
+        void(segment, for: id)
+        if mappingsGone { dropMapping(segment, .subscription(id)) }
+        reclaimIfReleased(segment, now: now, &actions)
+      }
+    }
+    for segment in subscription.mappings.sorted() {
+      if mappingsGone {
+        dropMapping(segment, .subscription(id))
+        destroyIfUnmapped(segment, &actions)
+      } else {
+        actions.append(.forget(segment, .subscription(id)))
+      }
+    }
+    forgetIfOver(id)
+    return settle(actions, now: now)
+  }
+
+  // MARK: - Endings
+
+  /// Tells the subscription that nothing more will come of a stream, once its last promised segment is handed.
+  mutating func endIfOver(_ stream: StreamID, for id: SubscriptionID, _ actions: inout [LedgerAction]) {
+    guard streams[stream]?.isClosed == true, let subscription = subscriptions[id], !subscription.hasLeft,
+      subscription.waiting[stream, default: []].isEmpty, !subscription.ended.contains(stream)
+    else { return }
+    subscriptions[id]?.ended.insert(stream)
+    actions.append(.endStream(stream, id))
+  }
+
+  /// A closed stream is remembered as long as it has segments; a topic, as long as it has streams.
+  mutating func forgetIfOver(_ id: StreamID) {
+    guard let stream = streams[id], stream.isClosed, stream.segments.isEmpty else { return }
+    streams[id] = nil
+    for subscription in stream.subscriptions {
+      subscriptions[subscription]?.ended.remove(id)
+      subscriptions[subscription]?.handedCount[id] = nil
+      subscriptions[subscription]?.waiting[id] = nil
+    }
+    topics[stream.topic]?.streams.remove(id)
+    if topics[stream.topic]?.streams.isEmpty == true {
+      topics[stream.topic] = nil
+      aging.remove(stream.topic)
+    }
+  }
+
+  mutating func forgetIfOver(_ id: SubscriptionID) {
+    guard let subscription = subscriptions[id], subscription.hasLeft, subscription.mappings.isEmpty else { return }
+    subscriptions[id] = nil
+  }
+}

@@ -1,0 +1,98 @@
+import Vocabulary
+
+// The reclaimer: complete segments, released by all they were promised to, are kept, reused or taken back.
+
+extension Ledger {
+  /// The publisher has sealed a segment that holds so many messages.
+  public mutating func seal(_ identity: SegmentIdentity, slots: UInt32, now: UInt64) -> [LedgerAction] {
+    guard let segment = segments[identity.id], segment.epoch == identity.epoch, segment.state == .leased else {
+      return []
+    }
+    var actions: [LedgerAction] = []
+    complete(identity.id, slots: slots, now: now, &actions)
+    return settle(actions, now: now)
+  }
+
+  /// The segment is complete: from here on only releases matter.
+  mutating func complete(_ id: SegmentID, slots: UInt32, now: UInt64, _ actions: inout [LedgerAction]) {
+    guard let segment = segments[id] else { return }
+    segments[id]?.slots = slots
+    segments[id]?.completedAt = now
+    let promised = segment.promises.keys.sorted()
+    if slots == 0 {
+      // Nothing to read: nobody needs to release it.
+      for subscription in promised {
+        if segment.handed.contains(subscription) {
+          segments[id]?.isForced = true
+          actions.append(.tellSealed(segment.identity, to: subscription, stream: segment.stream, slots: 0))
+        }
+        void(id, for: subscription)
+        handNext(segment.stream, to: subscription, now: now, &actions)
+      }
+      counters.segmentsReclaimed += 1
+      takeBack(id, now: now, &actions)
+      return
+    }
+    move(id, to: .sealed, now: now)
+    for subscription in promised {
+      count(id, inBacklogOf: subscription, by: +1)
+      if segment.isOrphaned, segment.handed.contains(subscription) {
+        actions.append(.tellSealed(segment.identity, to: subscription, stream: segment.stream, slots: slots))
+      }
+    }
+    for subscription in promised { enforceBacklog(of: subscription, now: now, &actions) }
+    reviewRetention(of: segment.topic, now: now, &actions)
+    reclaimIfReleased(id, now: now, &actions)
+  }
+
+  /// What becomes of a complete segment when nobody is promised it any more.
+  mutating func reclaimIfReleased(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
+    guard let segment = segments[id], segment.state == .sealed, segment.promises.isEmpty else { return }
+    if !segment.isForced, retentionWindow(of: segment.topic, now: now).contains(id) {
+      move(id, to: .retained, now: now)
+    } else {
+      reclaim(id, now: now, &actions)
+    }
+  }
+
+  /// Nobody needs what the segment holds: its publisher gets the memory again, or the pool.
+  mutating func reclaim(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
+    guard let segment = segments[id], let stream = streams[segment.stream] else { return }
+    counters.segmentsReclaimed += 1
+    let canRecycle =
+      !stream.isClosed && !segment.isForced && segment.mappings[.publisher(stream.id)] != nil && segment.epoch < .max
+    if canRecycle, waiting.isEmpty || waiting.contains(where: { fits(segment, $0) }),
+      stream.warm.count < limits.warmSegmentsPerStream
+    {
+      move(id, to: .warm, now: now)
+    } else {
+      takeBack(id, now: now, &actions)
+    }
+  }
+
+  /// The memory goes back to the pool as soon as nobody maps it.
+  mutating func takeBack(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
+    guard let segment = segments[id], segment.state != .pinned else { return }
+    move(id, to: .pinned, now: now)
+    for holder in segment.mappings.keys.sorted() { actions.append(.forget(id, holder)) }
+    destroyIfUnmapped(id, &actions)
+  }
+
+  mutating func destroyIfUnmapped(_ id: SegmentID, _ actions: inout [LedgerAction]) {
+    guard let segment = segments[id], segment.state == .pinned, segment.mappings.isEmpty else { return }
+    actions.append(.destroy(id))
+    remove(id)
+  }
+
+  /// Takes a segment that is pinned, or was never made, out of the books; its bytes are free.
+  mutating func remove(_ id: SegmentID) {
+    guard let segment = segments.removeValue(forKey: id) else { return }
+    usage[segment.state] -= segment.capacity
+    usage.free += segment.capacity
+    pinned.remove(id)
+    topics[segment.topic]?.bytes -= segment.capacity
+    topics[segment.topic]?.sealed.removeAll { $0 == id }
+    streams[segment.stream]?.segments.removeAll { $0 == id }
+    forgetIfOver(segment.stream)
+  }
+}

@@ -1,0 +1,105 @@
+import Vocabulary
+
+/// Where the ledger counts a segment's bytes. What is in no segment is free.
+public enum SegmentState: Hashable, Sendable, CaseIterable {
+  /// Granted to a publisher, which has not sealed it.
+  case leased
+  /// Complete, and awaiting the releases of those it was promised to.
+  case sealed
+  /// Released by all, and kept for late joiners.
+  case retained
+  /// Released by all, and kept mapped for its publisher's next lease.
+  case warm
+  /// Taken out of use, but still mapped by somebody.
+  case pinned
+}
+
+/// A segment, in one of its lives.
+struct SegmentRecord: Sendable {
+  let id: SegmentID
+  var epoch: UInt32 = 1
+  let capacity: UInt64
+  let stream: StreamID
+  let topic: TopicName
+  var state = SegmentState.leased
+  /// Its publisher has mapped it: it may be handed.
+  var isReady = false
+  /// How many messages it holds; known once it is sealed.
+  var slots: UInt32 = 0
+  /// Subscriptions that must release it, and since when.
+  var promises: [SubscriptionID: UInt64] = [:]
+  /// Those of them that have it.
+  var handed: Set<SubscriptionID> = []
+  var mappings: [Holder: UInt64] = [:]
+  /// Taken from somebody who may still read it: its memory must not be written again.
+  var isForced = false
+  var isAskedBack = false
+  /// The publisher went without sealing it.
+  var isOrphaned = false
+  var leasedAt: UInt64
+  var completedAt: UInt64 = 0
+  var stateSince: UInt64
+
+  var identity: SegmentIdentity { SegmentIdentity(id: id, epoch: epoch) }
+}
+
+struct StreamRecord: Sendable {
+  let id: StreamID
+  let client: ClientID
+  let topic: TopicName
+  let whenFull: FullPolicy
+  let opened: UInt64
+  var isClosed = false
+  /// All of its segments, in the order of their leases; a recycled one comes last again.
+  var segments: [SegmentID] = []
+  /// Those of them that are warm, least recently used first.
+  var warm: [SegmentID] = []
+  /// The subscriptions that match, in the order of their numbers.
+  var subscriptions: [SubscriptionID] = []
+}
+
+struct SubscriptionRecord: Sendable {
+  let id: SubscriptionID
+  let client: ClientID
+  let pattern: TopicPattern
+  let observes: Bool
+  let wantsRetained: Bool
+  let limit: BacklogLimit
+  let joined: UInt64
+  /// It was closed, but still has mappings.
+  var hasLeft = false
+  /// What it was promised and not yet handed, by stream, in the order of the leases.
+  var waiting: [StreamID: [SegmentID]] = [:]
+  /// How many segments of each stream it has and has not released.
+  var handedCount: [StreamID: Int] = [:]
+  /// The sealed segments that it has not released, oldest first.
+  var backlog: [SegmentID] = []
+  var backlogMessages: UInt64 = 0
+  var backlogBytes: UInt64 = 0
+  /// Streams that have ended for it.
+  var ended: Set<StreamID> = []
+  var mappings: Set<SegmentID> = []
+}
+
+struct TopicRecord: Sendable {
+  let name: TopicName
+  let quota: UInt64
+  var streams: Set<StreamID> = []
+  var retention = Retention.none
+  /// Bytes of all of its segments.
+  var bytes: UInt64 = 0
+  /// Its sealed and retained segments, oldest first.
+  var sealed: [SegmentID] = []
+}
+
+/// A lease that has to wait for memory.
+struct WaitingLease: Sendable {
+  let id: UInt64
+  let stream: StreamID
+  let topic: TopicName
+  let capacity: UInt64
+  /// When it is given up; nil for never.
+  let deadline: UInt64?
+  /// Publishers were asked for what they have leased ahead.
+  var hasAsked = false
+}

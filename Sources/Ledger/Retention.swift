@@ -1,0 +1,63 @@
+import Vocabulary
+
+// What a topic keeps beyond acknowledgement.
+
+extension Ledger {
+  /// The topic's complete segments that its retention keeps, newest first.
+  func retentionWindow(of name: TopicName, now: UInt64) -> [SegmentID] {
+    guard let topic = topics[name], !topic.retention.keepsNothing else { return [] }
+    var window: [SegmentID] = []
+    var (messages, bytes): (UInt64, UInt64) = (0, 0)
+    for id in topic.sealed.reversed() {
+      guard let segment = segments[id] else { continue }
+      bytes += segment.capacity
+      if let limit = topic.retention.messages, messages >= limit { break }
+      if let limit = topic.retention.bytes, bytes > limit { break }
+      if let deadline = retentionDeadline(of: segment, in: topic), deadline <= now { break }
+      messages += UInt64(segment.slots)
+      window.append(id)
+    }
+    return window
+  }
+
+  /// Takes back what the topic's retention keeps no longer.
+  mutating func reviewRetention(of name: TopicName, now: UInt64, _ actions: inout [LedgerAction]) {
+    guard let topic = topics[name] else { return }
+    let kept = topic.sealed.filter { segments[$0]?.state == .retained }
+    guard !kept.isEmpty else { return }
+    let window = Set(retentionWindow(of: name, now: now))
+    for id in kept where !window.contains(id) { reclaim(id, now: now, &actions) }
+  }
+
+  /// When the topic's age limit ends for a segment; nil if it has none.
+  private func retentionDeadline(of segment: SegmentRecord, in topic: TopicRecord) -> UInt64? {
+    topic.retention.age.map { segment.completedAt.saturatingAdd($0.saturatingNanoseconds) }
+  }
+
+  /// When the next segment comes of age.
+  var nextRetentionDeadline: UInt64? {
+    aging.compactMap { name -> UInt64? in
+      guard let topic = topics[name], let oldest = topic.sealed.first(where: { segments[$0]?.state == .retained }),
+        let segment = segments[oldest]
+      else { return nil }
+      return retentionDeadline(of: segment, in: topic)
+    }.min()
+  }
+}
+
+extension UInt64 {
+  func saturatingAdd(_ other: UInt64) -> UInt64 {
+    let (sum, overflows) = addingReportingOverflow(other)
+    return overflows ? .max : sum
+  }
+}
+
+extension Duration {
+  /// Nanoseconds, 0 at the least.
+  var saturatingNanoseconds: UInt64 {
+    let (seconds, attoseconds) = components
+    guard seconds >= 0, attoseconds >= 0 else { return 0 }
+    let (product, overflows) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+    return overflows ? .max : product.saturatingAdd(UInt64(attoseconds) / 1_000_000_000)
+  }
+}
