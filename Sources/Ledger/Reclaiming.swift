@@ -61,10 +61,12 @@ extension Ledger {
     counters.segmentsReclaimed += 1
     let canRecycle =
       !stream.isClosed && !segment.isForced && segment.mappings[.publisher(stream.id)] != nil && segment.epoch < .max
-    if canRecycle, waiting.isEmpty || waiting.contains(where: { fits(segment, $0) }),
-      stream.warm.count < limits.warmSegmentsPerStream
-    {
+    if canRecycle, waiting.isEmpty || waiting.contains(where: { fits(segment, $0) }) {
       move(id, to: .warm, now: now)
+      // The stream's latest segments are of the size that it needs now.
+      if stream.warm.count >= limits.warmSegmentsPerStream, let oldest = stream.warm.first {
+        takeBack(oldest, now: now, &actions)
+      }
     } else {
       takeBack(id, now: now, &actions)
     }

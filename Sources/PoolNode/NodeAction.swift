@@ -10,6 +10,9 @@ enum NodeAction: Equatable {
   /// The publisher has its mapping: nobody else shall ever write.
   case sealAgainstFurtherWriters(SegmentID)
   case destroy(SegmentID)
+  /// Keeps the descriptor that came with the message at hand, if one did: it is the subscription's wake page.
+  case keepWakePage(SubscriptionID)
+  case dropWakePage(SubscriptionID)
   /// The client broke the protocol; it is told why in a last message before this.
   case disconnect(ClientID, reason: String)
 }
@@ -18,6 +21,8 @@ enum NodeAction: Equatable {
 enum Attachment: Equatable {
   case writable(SegmentID)
   case readOnly(SegmentID)
+  /// If the subscription has one.
+  case wakePage(SubscriptionID)
 }
 
 /// What the node may look up in segments to decide; the store's answer is checked like anything a publisher wrote.

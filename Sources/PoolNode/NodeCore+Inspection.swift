@@ -32,7 +32,7 @@ extension NodeCore {
         subscription: subscription.id, client: subscription.client, pattern: subscription.pattern,
         observes: subscription.observes, backlogMessages: subscription.backlogMessages,
         backlogBytes: subscription.backlogBytes, backlogSegments: UInt64(subscription.backlogSegments),
-        laggedMessages: laggedBySubscription[subscription.id] ?? 0, joinedNanosecondsAgo: age(subscription.joined))
+        laggedMessages: subscriptions[subscription.id]?.laggedMessages ?? 0, joinedNanosecondsAgo: age(subscription.joined))
     }
     snapshot.segments = segmentRows.map { segment in
       SegmentRow(
@@ -75,7 +75,7 @@ extension NodeCore {
       return HolderRow(
         segment: segment, client: client, subscription: nil, reason: reason, sinceNanosecondsAgo: sinceNanosecondsAgo)
     case .subscription(let subscription):
-      guard let client = subscriptions[subscription] else { return nil }
+      guard let client = subscriptions[subscription]?.client else { return nil }
       return HolderRow(
         segment: segment, client: client, subscription: subscription, reason: reason,
         sinceNanosecondsAgo: sinceNanosecondsAgo)
@@ -113,7 +113,7 @@ extension NodeCore {
   }
 
   private func describe(_ subscription: SubscriptionID) -> String {
-    guard let client = subscriptions[subscription], let record = clients[client] else { return "\(subscription)" }
+    guard let client = subscriptions[subscription]?.client, let record = clients[client] else { return "\(subscription)" }
     return "\(subscription) of \(record.name) (pid \(record.processID))"
   }
 }

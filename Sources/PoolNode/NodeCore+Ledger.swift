@@ -17,6 +17,11 @@ extension NodeCore {
           handleEndpoint: record.isClosed ? "" : handleEndpoint(of: record.client),
           firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
         actions += tell(subscription, .streamIntroduced(introduced))
+        if !record.isClosed {
+          subscriptions[subscription]?.streams.insert(stream)
+          let joined = NodeMessage.subscriberJoined(subscription, stream: stream)
+          actions.append(.send(joined, to: record.client, attaching: .wakePage(subscription)))
+        }
 
       case .create(let segment, let capacity, let lease, let stream):
         segments[segment] = SegmentRecord(stream: stream, capacity: capacity)
@@ -61,7 +66,7 @@ extension NodeCore {
           subscription: subscription, stream: stream, ranges: contents.sequences(in: segment),
           bytes: segments[segment.id]?.capacity ?? 0)
         messagesLagged &+= lagged.messageCount
-        laggedBySubscription[subscription, default: 0] &+= lagged.messageCount
+        subscriptions[subscription]?.laggedMessages &+= lagged.messageCount
         for part in lagged.split() { actions += tell(subscription, .lagged(part)) }
 
       case .endStream(let stream, let subscription):
@@ -92,7 +97,7 @@ extension NodeCore {
   private func tell(
     _ subscription: SubscriptionID, _ message: NodeMessage, attaching attachment: Attachment? = nil
   ) -> [NodeAction] {
-    guard let client = subscriptions[subscription] else { return [] }
+    guard let client = subscriptions[subscription]?.client else { return [] }
     return [.send(message, to: client, attaching: attachment)]
   }
 

@@ -30,19 +30,19 @@ extension NodeCore {
 
     case .subscribe(let wish):
       let subscription = SubscriptionID(rawValue: nextID())
-      subscriptions[subscription] = client
+      subscriptions[subscription] = SubscriptionRecord(client: client)
       clients[client]?.subscriptions.insert(subscription)
       let decided = ledger.subscribe(
         subscription, client: client, pattern: wish.pattern, observes: wish.observes,
         wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
       let subscribed = Subscribed(request: wish.request, subscription: subscription)
-      return [.send(.subscribed(subscribed), to: client)] + execute(decided, contents: contents, now: now)
+      return [.keepWakePage(subscription), .send(.subscribed(subscribed), to: client)]
+        + execute(decided, contents: contents, now: now)
 
     case .unsubscribe(let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
-      defer { forgetIfOver(subscription) }
-      return execute(
-        ledger.unsubscribe(subscription, mappingsGone: false, now: now), contents: contents, now: now)
+      let decided = ledger.unsubscribe(subscription, mappingsGone: false, now: now)
+      return execute(decided, contents: contents, now: now) + stopListening(subscription) + forgetIfOver(subscription)
 
     case .requestLease(let wish):
       guard owns(client, wish.stream) else { return notOwn(client, wish.stream) }
@@ -82,9 +82,8 @@ extension NodeCore {
         return execute(ledger.unmapped(segment, by: .publisher(stream), now: now), contents: contents, now: now)
       }
       guard owns(client, subscription) else { return notOwn(client, subscription) }
-      defer { forgetIfOver(subscription) }
-      return execute(
-        ledger.unmapped(segment, by: .subscription(subscription), now: now), contents: contents, now: now)
+      let decided = ledger.unmapped(segment, by: .subscription(subscription), now: now)
+      return execute(decided, contents: contents, now: now) + forgetIfOver(subscription)
 
     case .inspect(let request):
       return snapshot(for: request, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
@@ -108,8 +107,8 @@ extension NodeCore {
     return [.send(.welcome(welcome), to: client)]
   }
 
-  private mutating func forgetIfOver(_ subscription: SubscriptionID) {
-    if ledger.client(of: subscription) == nil { forget(subscription) }
+  private mutating func forgetIfOver(_ subscription: SubscriptionID) -> [NodeAction] {
+    ledger.client(of: subscription) == nil ? forget(subscription) : []
   }
 
   // A stream or subscription that the node has forgotten was this client's or nobody's: late, not hostile.
@@ -119,7 +118,7 @@ extension NodeCore {
   }
 
   private func owns(_ client: ClientID, _ subscription: SubscriptionID) -> Bool {
-    subscriptions[subscription].map { $0 == client } ?? true
+    subscriptions[subscription].map { $0.client == client } ?? true
   }
 
   private func notOwn(_ client: ClientID, _ thing: some CustomStringConvertible) -> [NodeAction] {

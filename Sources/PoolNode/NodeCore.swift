@@ -12,7 +12,7 @@ struct NodeCore {
   var ledger: Ledger
   var clients: [ClientID: ClientRecord] = [:]
   var streams: [StreamID: StreamRecord] = [:]
-  var subscriptions: [SubscriptionID: ClientID] = [:]
+  var subscriptions: [SubscriptionID: SubscriptionRecord] = [:]
   /// Who asked for a lease that is neither granted nor refused yet, by the ledger's number for it.
   var leases: [UInt64: PendingLease] = [:]
   /// Leases whose segment is being made.
@@ -20,7 +20,6 @@ struct NodeCore {
   /// Where each living segment belongs.
   var segments: [SegmentID: SegmentRecord] = [:]
   var messagesLagged: UInt64 = 0
-  var laggedBySubscription: [SubscriptionID: UInt64] = [:]
   private var lastID: UInt64 = 0
 
   struct ClientRecord {
@@ -43,6 +42,13 @@ struct NodeCore {
     var segmentCount = 0
     /// The highest sequence in its sealed segments.
     var lastSealedSequence: UInt64 = 0
+  }
+
+  struct SubscriptionRecord {
+    var client: ClientID
+    /// The streams it listens to: their publishers know of it.
+    var streams: Set<StreamID> = []
+    var laggedMessages: UInt64 = 0
   }
 
   struct PendingLease {
@@ -101,8 +107,7 @@ struct NodeCore {
         actions += execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
       }
     }
-    for subscription in record.subscriptions { forget(subscription) }
-    return actions
+    return actions + record.subscriptions.sorted().flatMap { forget($0) }
   }
 
   private mutating func depart(
@@ -111,8 +116,8 @@ struct NodeCore {
     var actions: [NodeAction] = []
     for subscription in record.subscriptions.sorted() {
       let decided = ledger.unsubscribe(subscription, mappingsGone: mappingsGone, now: now)
-      actions += execute(decided, contents: contents, now: now)
-      if mappingsGone { forget(subscription) }
+      actions += execute(decided, contents: contents, now: now) + stopListening(subscription)
+      if mappingsGone { actions += forget(subscription) }
     }
     for stream in record.streams.sorted() {
       actions += close(stream, mappingsGone: mappingsGone, contents: contents, now: now)
@@ -137,11 +142,21 @@ struct NodeCore {
     return sealing + execute(decided, contents: contents, now: now)
   }
 
+  /// Tells publishers that they need not ring the subscription any more.
+  mutating func stopListening(_ subscription: SubscriptionID) -> [NodeAction] {
+    guard let record = subscriptions[subscription] else { return [] }
+    subscriptions[subscription]?.streams = []
+    return record.streams.sorted().compactMap { stream in
+      guard let publisher = streams[stream], !publisher.isClosed else { return nil }
+      return .send(.subscriberLeft(subscription, stream: stream), to: publisher.client)
+    }
+  }
+
   /// What comes late of a forgotten subscription has no effect.
-  mutating func forget(_ subscription: SubscriptionID) {
-    laggedBySubscription[subscription] = nil
-    guard let client = subscriptions.removeValue(forKey: subscription) else { return }
-    clients[client]?.subscriptions.remove(subscription)
+  mutating func forget(_ subscription: SubscriptionID) -> [NodeAction] {
+    guard let record = subscriptions.removeValue(forKey: subscription) else { return [] }
+    clients[record.client]?.subscriptions.remove(subscription)
+    return [.dropWakePage(subscription)]
   }
 
   mutating func noteSealed(_ segment: SegmentIdentity, of stream: StreamID, contents: some SegmentContents) {

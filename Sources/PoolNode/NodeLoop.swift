@@ -17,8 +17,17 @@ final class NodeLoop {
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   private var isListening = true
+  private var wakePages: [SubscriptionID: WakePage] = [:]
+  /// The descriptor that came with the packet at hand, until an action takes it.
+  private var arrived: WakePage?
   /// Clients that could not be written to, to be let go of when the actions at hand are done.
   private var failed: [(ClientID, String)] = []
+
+  /// A subscription's wake page, which its publishers look at; the node only passes it on.
+  private final class WakePage {
+    let descriptor: OwnedDescriptor
+    init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+  }
 
   /// How many packets of one client are taken before the others have their turn.
   private static let packetsAtATime = 64
@@ -127,21 +136,35 @@ final class NodeLoop {
         case .damaged(let problem):
           end(connection, .malformed, problem)
           return false
-        case .packet(let byteCount, _):
-          // No client has a descriptor to send: one that comes along is closed here.
-          let packet = buffer.span.extracting(first: byteCount)
-          let message = try ClientMessage.decode(unsafe packet.bytes)
-          perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
+        case .packet(let byteCount, let descriptor):
+          if let descriptor { arrived = WakePage(descriptor) }
+          handlePacket(byteCount, from: connection)
+          // What the message had no use for is closed.
+          arrived = nil
         }
-      } catch let error as ProtocolError {
-        end(connection, .malformed, "\(error)")
-        return false
       } catch {
         left(connection, reason: "\(error)")
         return false
       }
     }
     return connection.isOpen
+  }
+
+  private func handlePacket(_ byteCount: Int, from connection: ClientConnection) {
+    do throws(ProtocolError) {
+      let message = try decodePacket(byteCount)
+      perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
+    } catch {
+      end(connection, .malformed, "\(error)")
+    }
+  }
+
+  private func decodePacket(_ byteCount: Int) throws(ProtocolError) -> ClientMessage {
+    // A second reference, so that the bytes can be borrowed while they are decoded; it is gone before the next packet.
+    let bytes = buffer
+    let packet = bytes.span.extracting(first: byteCount)
+    // SAFETY: an array of bytes has no padding.
+    return try ClientMessage.decode(unsafe packet.bytes)
   }
 
   private func flush(_ connection: ClientConnection) {
@@ -216,6 +239,8 @@ final class NodeLoop {
         } catch {
           logger.error("\(segment) could not be sealed against further writers: \(error)")
         }
+      case .keepWakePage(let subscription): wakePages[subscription] = arrived
+      case .dropWakePage(let subscription): wakePages[subscription] = nil
       case .disconnect(let client, let reason): failed.append((client, reason))
       }
     }
@@ -234,6 +259,7 @@ final class NodeLoop {
     case .none: descriptor = nil
     case .writable(let segment): descriptor = segments[segment]?.file.raw
     case .readOnly(let segment): descriptor = segments[segment]?.readOnly.raw
+    case .wakePage(let subscription): descriptor = wakePages[subscription]?.descriptor.raw
     }
     guard connection.send(message, descriptor: descriptor) else {
       failed.append((client, "it left too many of the node's messages unread, or closed its socket"))

@@ -108,6 +108,8 @@ struct Samples {
       .segmentHanded(
         SegmentHanded(subscription: id(), stream: id(), segment: segment(), capacity: capacity(), warm: bool())),
       .segmentSealed(SegmentSealed(subscription: id(), stream: id(), segment: segment(), slots: uint32())),
+      .subscriberJoined(id(), stream: id()),
+      .subscriberLeft(id(), stream: id()),
       .forgetSegment(id(), by: id()),
       .forgetSegment(id(), by: nil),
       .lagged(lagged(rangeCount: int(0...3))),

@@ -58,7 +58,7 @@ public struct OpenPublisher: Hashable, Sendable {
   }
 }
 
-/// Asks for the streams of a pattern's topics.
+/// Asks for the streams of a pattern's topics. The subscription's wake page may come beside it.
 public struct Subscribe: Hashable, Sendable {
   /// The client's own number for the request, from 1; the answer repeats it.
   public var request: UInt64

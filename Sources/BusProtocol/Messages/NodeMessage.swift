@@ -17,6 +17,9 @@ public enum NodeMessage: Hashable, Sendable {
   case forgetSegment(SegmentID, by: SubscriptionID?)
   case lagged(Lagged)
   case snapshot(SnapshotPart)
+  /// To a publisher: who listens to its handles. The subscription's wake page comes beside it if it has one.
+  case subscriberJoined(SubscriptionID, stream: StreamID)
+  case subscriberLeft(SubscriptionID, stream: StreamID)
 }
 
 /// The client has joined.

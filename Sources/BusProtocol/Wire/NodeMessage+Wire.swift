@@ -24,6 +24,16 @@ extension NodeMessage {
       }
     case .lagged(let lagged): try message.put("lagged", lagged.write)
     case .snapshot(let part): try message.put("snapshot", part.write)
+    case .subscriberJoined(let subscription, let stream):
+      try message.put("subscriber_joined") { fields throws(ProtocolError) in
+        try fields.putID("stream", stream)
+        try fields.putID("subscription", subscription)
+      }
+    case .subscriberLeft(let subscription, let stream):
+      try message.put("subscriber_left") { fields throws(ProtocolError) in
+        try fields.putID("stream", stream)
+        try fields.putID("subscription", subscription)
+      }
     }
     return try message.encoded(limit: Self.maximumByteCount)
   }
@@ -45,6 +55,10 @@ extension NodeMessage {
     case "forget_segment": return .forgetSegment(try fields.id("segment"), by: try fields.optionalID("subscription"))
     case "lagged": return .lagged(try Lagged(fields))
     case "snapshot": return .snapshot(try SnapshotPart(fields))
+    case "subscriber_joined":
+      return .subscriberJoined(try fields.id("subscription"), stream: try fields.id("stream"))
+    case "subscriber_left":
+      return .subscriberLeft(try fields.id("subscription"), stream: try fields.id("stream"))
     default: throw message.invalid("body", "is \(name), which this version doesn't know")
     }
   }

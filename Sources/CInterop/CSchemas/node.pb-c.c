@@ -952,6 +952,96 @@ void   poolbus__stream_ended__free_unpacked
   assert(message->base.descriptor == &poolbus__stream_ended__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__subscriber_joined__init
+                     (Poolbus__SubscriberJoined         *message)
+{
+  static const Poolbus__SubscriberJoined init_value = POOLBUS__SUBSCRIBER_JOINED__INIT;
+  *message = init_value;
+}
+size_t poolbus__subscriber_joined__get_packed_size
+                     (const Poolbus__SubscriberJoined *message)
+{
+  assert(message->base.descriptor == &poolbus__subscriber_joined__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__subscriber_joined__pack
+                     (const Poolbus__SubscriberJoined *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__subscriber_joined__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__subscriber_joined__pack_to_buffer
+                     (const Poolbus__SubscriberJoined *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__subscriber_joined__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__SubscriberJoined *
+       poolbus__subscriber_joined__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__SubscriberJoined *)
+     protobuf_c_message_unpack (&poolbus__subscriber_joined__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__subscriber_joined__free_unpacked
+                     (Poolbus__SubscriberJoined *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__subscriber_joined__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   poolbus__subscriber_left__init
+                     (Poolbus__SubscriberLeft         *message)
+{
+  static const Poolbus__SubscriberLeft init_value = POOLBUS__SUBSCRIBER_LEFT__INIT;
+  *message = init_value;
+}
+size_t poolbus__subscriber_left__get_packed_size
+                     (const Poolbus__SubscriberLeft *message)
+{
+  assert(message->base.descriptor == &poolbus__subscriber_left__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__subscriber_left__pack
+                     (const Poolbus__SubscriberLeft *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__subscriber_left__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__subscriber_left__pack_to_buffer
+                     (const Poolbus__SubscriberLeft *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__subscriber_left__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__SubscriberLeft *
+       poolbus__subscriber_left__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__SubscriberLeft *)
+     protobuf_c_message_unpack (&poolbus__subscriber_left__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__subscriber_left__free_unpacked
+                     (Poolbus__SubscriberLeft *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__subscriber_left__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__lease_granted__init
                      (Poolbus__LeaseGranted         *message)
 {
@@ -2459,7 +2549,7 @@ const ProtobufCMessageDescriptor poolbus__inspect__descriptor =
   (ProtobufCMessageInit) poolbus__inspect__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[12] =
+static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[14] =
 {
   {
     "welcome",
@@ -2605,6 +2695,30 @@ static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[1
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "subscriber_joined",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__NodeMessage, body_case),
+    offsetof(Poolbus__NodeMessage, subscriber_joined),
+    &poolbus__subscriber_joined__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscriber_left",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__NodeMessage, body_case),
+    offsetof(Poolbus__NodeMessage, subscriber_left),
+    &poolbus__subscriber_left__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__node_message__field_indices_by_name[] = {
   9,   /* field[9] = forget_segment */
@@ -2618,12 +2732,14 @@ static const unsigned poolbus__node_message__field_indices_by_name[] = {
   5,   /* field[5] = stream_ended */
   4,   /* field[4] = stream_introduced */
   3,   /* field[3] = subscribed */
+  12,   /* field[12] = subscriber_joined */
+  13,   /* field[13] = subscriber_left */
   0,   /* field[0] = welcome */
 };
 static const ProtobufCIntRange poolbus__node_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
 {
@@ -2633,7 +2749,7 @@ const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
   "Poolbus__NodeMessage",
   "poolbus",
   sizeof(Poolbus__NodeMessage),
-  12,
+  14,
   poolbus__node_message__field_descriptors,
   poolbus__node_message__field_indices_by_name,
   1,  poolbus__node_message__number_ranges,
@@ -3022,6 +3138,108 @@ const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
   poolbus__stream_ended__field_indices_by_name,
   1,  poolbus__stream_ended__number_ranges,
   (ProtobufCMessageInit) poolbus__stream_ended__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descriptors[2] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberJoined, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscription",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberJoined, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__subscriber_joined__field_indices_by_name[] = {
+  0,   /* field[0] = stream */
+  1,   /* field[1] = subscription */
+};
+static const ProtobufCIntRange poolbus__subscriber_joined__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.SubscriberJoined",
+  "SubscriberJoined",
+  "Poolbus__SubscriberJoined",
+  "poolbus",
+  sizeof(Poolbus__SubscriberJoined),
+  2,
+  poolbus__subscriber_joined__field_descriptors,
+  poolbus__subscriber_joined__field_indices_by_name,
+  1,  poolbus__subscriber_joined__number_ranges,
+  (ProtobufCMessageInit) poolbus__subscriber_joined__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__subscriber_left__field_descriptors[2] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberLeft, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscription",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberLeft, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__subscriber_left__field_indices_by_name[] = {
+  0,   /* field[0] = stream */
+  1,   /* field[1] = subscription */
+};
+static const ProtobufCIntRange poolbus__subscriber_left__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor poolbus__subscriber_left__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.SubscriberLeft",
+  "SubscriberLeft",
+  "Poolbus__SubscriberLeft",
+  "poolbus",
+  sizeof(Poolbus__SubscriberLeft),
+  2,
+  poolbus__subscriber_left__field_descriptors,
+  poolbus__subscriber_left__field_indices_by_name,
+  1,  poolbus__subscriber_left__number_ranges,
+  (ProtobufCMessageInit) poolbus__subscriber_left__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__lease_granted__field_descriptors[6] =

@@ -53,12 +53,13 @@ final class ClientLoop: Sendable {
     wake.signal()
   }
 
-  func send(_ message: ClientMessage) {
+  /// - Parameter descriptor: borrowed for the call; the node gets its own.
+  func send(_ message: ClientMessage, descriptor: CInt? = nil) {
     // Only messages that this process made are sent, and they are within the protocol's bounds.
     guard let bytes = try? message.encoded() else { return }
     let (isLost, waits) = state.withLock { state in
       guard state.loss == nil else { return (false, false) }
-      return (!state.outbox.send(bytes, descriptor: nil, over: socket), !state.outbox.isEmpty)
+      return (!state.outbox.send(bytes, descriptor: descriptor, over: socket), !state.outbox.isEmpty)
     }
     // The loop sees the loss itself, and waits for room.
     if isLost || waits { wake.signal() }
@@ -67,7 +68,7 @@ final class ClientLoop: Sendable {
   /// Sends a request and waits for its answer; `take` runs on the loop's thread before the next packet is read, and
   /// returns nil as long as the answer is incomplete or not one.
   func ask<Value: Sendable>(
-    request: UInt64, _ message: ClientMessage, take: @escaping @Sendable (NodeMessage) -> Value?
+    request: UInt64, _ message: ClientMessage, descriptor: CInt? = nil, take: @escaping @Sendable (NodeMessage) -> Value?
   ) async throws -> Value {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Value, any Error>) in
@@ -84,7 +85,7 @@ final class ClientLoop: Sendable {
           state.answers[request] = answer
           return nil
         }
-        if let failure { answer.fail(failure) } else { send(message) }
+        if let failure { answer.fail(failure) } else { send(message, descriptor: descriptor) }
       }
     } onCancel: {
       // The answer, when it comes, finds nobody, and what it opened is closed.
@@ -226,6 +227,11 @@ final class ClientLoop: Sendable {
     case .forgetSegment(let segment, .none):
       for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.forget(segment) }
 
+    case .subscriberJoined(let subscription, let stream):
+      publisher(stream)?.subscriberJoined(subscription, wakePage: descriptor)
+    case .subscriberLeft(let subscription, let stream):
+      publisher(stream)?.subscriberLeft(subscription)
+
     case .streamIntroduced(let introduced):
       guard let subscription = subscription(introduced.subscription) else { break }
       subscription.introduce(introduced)
@@ -252,6 +258,10 @@ final class ClientLoop: Sendable {
     guard let answer = state.withLock({ $0.answers.removeValue(forKey: request) }) else { return false }
     if !answer.take(message) { state.withLock { $0.answers[request] = answer } }
     return true
+  }
+
+  private func publisher(_ stream: StreamID) -> PublisherCore? {
+    state.withLock { $0.publishers[stream] }
   }
 
   private func subscription(_ id: SubscriptionID) -> SubscriptionCore? {

@@ -67,10 +67,13 @@ final class NodeConnection: Sendable {
       Subscribe(
         request: request, pattern: pattern, observes: observer != nil, wantsRetained: options.receivesRetained,
         backlog: options.backlogLimit))
-    return try await loop.ask(request: request, message) { [loop] answer in
+    // An observer has no wake page: it is sent every handle.
+    let doze = observer == nil ? try Doze() : nil
+    return try await loop.ask(request: request, message, descriptor: doze?.descriptor) { [loop] answer in
       guard case .subscribed(let subscribed) = answer else { return nil }
       // Registered before the next packet is read: what follows speaks of this subscription.
-      let core = SubscriptionCore(id: subscribed.subscription, pattern: pattern, node: self, observer: observer)
+      let core = SubscriptionCore(
+        id: subscribed.subscription, pattern: pattern, node: self, doze: doze, observer: observer)
       loop.add(core)
       return core
     }

@@ -26,6 +26,8 @@ final class PublisherCore: Sendable {
     var held: [SegmentID: LeasedSegment] = [:]
     var requests: [UInt64: LeaseRequest] = [:]
     var waiting: [LeaseWaiter] = []
+    /// Who listens to the handles.
+    var listeners = Listeners()
     var ended: BusError?
 
     subscript(_ kind: Lane.Kind) -> Lane {
@@ -170,7 +172,7 @@ final class PublisherCore: Sendable {
   func commit(
     _ reservation: Reservation, in segment: LeasedSegment, byteCount: Int, elementStride: UInt32
   ) throws(BusError) {
-    let handle = try state.withLock { state throws(BusError) in
+    let handle: Handle? = try state.withLock { state throws(BusError) in
       guard state.ended != .closed else {
         segment.log.cancel(reservation)
         throw .closed
@@ -182,10 +184,12 @@ final class PublisherCore: Sendable {
       state.nextSequence = sequence &+ 1
       let identity = segment.log.identity
       sealIfDone(segment)
+      guard state.listeners.mustBeRung() else { return nil }
       return Handle(
         stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
         publishTime: now)
     }
+    guard let handle else { return }
     var bytes = InlineArray<64, UInt8>(repeating: 0)
     var span = bytes.mutableSpan
     // SAFETY: an array of bytes has no padding.
@@ -257,6 +261,16 @@ final class PublisherCore: Sendable {
     }
     // Unmapped here, outside the lock.
     _ = consume gone
+  }
+
+  func subscriberJoined(_ subscription: SubscriptionID, wakePage: consuming OwnedDescriptor?) {
+    // One that is no wake page makes its subscription be rung always, and nobody else.
+    let page: WakePageView? = if let wakePage { try? WakePageView(mapping: wakePage) } else { nil }
+    state.withLock { $0.listeners.add(subscription, page) }
+  }
+
+  func subscriberLeft(_ subscription: SubscriptionID) {
+    state.withLock { $0.listeners.remove(subscription) }
   }
 
   // MARK: - Waiting for a lease

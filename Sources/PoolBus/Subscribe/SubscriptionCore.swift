@@ -11,6 +11,8 @@ final class SubscriptionCore: Sendable {
   /// Takes handles instead of messages, if this subscription only observes.
   let observer: HandleQueue?
   private let node: NodeConnection
+  /// Written with the state's lock held only.
+  private let doze: Doze?
   private let state = Mutex(State())
 
   fileprivate struct State {
@@ -33,7 +35,8 @@ final class SubscriptionCore: Sendable {
   /// Messages of one stream in a row while others have some, too.
   private static let turnLength = 64
 
-  init(id: SubscriptionID, pattern: TopicPattern, node: NodeConnection, observer: HandleQueue?) {
+  init(id: SubscriptionID, pattern: TopicPattern, node: NodeConnection, doze: Doze?, observer: HandleQueue?) {
+    self.doze = doze
     self.id = id
     self.pattern = pattern
     self.node = node
@@ -97,8 +100,12 @@ final class SubscriptionCore: Sendable {
             isAlone = false
             return true
           }
-          // Looked at once more with the lock held: what is committed after this look rings, and finds the waiter.
-          if Task.isCancelled || state.isReady { return true }
+          // Whoever commits after this look sees that the subscription sleeps, and rings.
+          doze?.setAsleep()
+          if Task.isCancelled || state.isReady {
+            doze?.setAwake()
+            return true
+          }
           state.waiting = continuation
           return false
         }
@@ -113,21 +120,28 @@ final class SubscriptionCore: Sendable {
 
   /// Wakes who waits.
   func ring() {
-    state.withLock { $0.takeWaiting() }?.resume()
+    state.withLock { takeWaiting(&$0) }?.resume()
   }
 
   /// Wakes who waits if there is something, as a handle would have.
   func recheck() {
-    state.withLock { $0.waiting != nil && $0.isReady ? $0.takeWaiting() : nil }?.resume()
+    state.withLock { $0.waiting != nil && $0.isReady ? takeWaiting(&$0) : nil }?.resume()
   }
 
   /// Changes the state and wakes who waits.
   private func update(_ change: (inout State) -> Void) {
     let waiting = state.withLock { state in
       change(&state)
-      return state.takeWaiting()
+      return takeWaiting(&state)
     }
     waiting?.resume()
+  }
+
+  private func takeWaiting(_ state: inout State) -> CheckedContinuation<Void, Never>? {
+    guard let waiting = state.waiting else { return nil }
+    state.waiting = nil
+    doze?.setAwake()
+    return waiting
   }
 
   // MARK: - What the node says
@@ -231,11 +245,6 @@ extension SubscriptionCore.State {
   fileprivate mutating func nextTurn() {
     turn += 1
     takenInTurn = 0
-  }
-
-  fileprivate mutating func takeWaiting() -> CheckedContinuation<Void, Never>? {
-    defer { waiting = nil }
-    return waiting
   }
 
   /// Whether ``SubscriptionCore/take()`` would return or throw something.

@@ -36,6 +36,8 @@ typedef struct Poolbus__PublisherOpened Poolbus__PublisherOpened;
 typedef struct Poolbus__Subscribed Poolbus__Subscribed;
 typedef struct Poolbus__StreamIntroduced Poolbus__StreamIntroduced;
 typedef struct Poolbus__StreamEnded Poolbus__StreamEnded;
+typedef struct Poolbus__SubscriberJoined Poolbus__SubscriberJoined;
+typedef struct Poolbus__SubscriberLeft Poolbus__SubscriberLeft;
 typedef struct Poolbus__LeaseGranted Poolbus__LeaseGranted;
 typedef struct Poolbus__SegmentHanded Poolbus__SegmentHanded;
 typedef struct Poolbus__SegmentSealed Poolbus__SegmentSealed;
@@ -201,6 +203,10 @@ struct  Poolbus__ClosePublisher
     , 0 }
 
 
+/*
+ * A descriptor may come beside it: the subscription's wake page, a sealed memfd of one page that it alone writes. While
+ * the page's first word is 1, the subscription reads without being rung; without a page it is rung for every message.
+ */
 struct  Poolbus__Subscribe
 {
   ProtobufCMessage base;
@@ -340,7 +346,9 @@ typedef enum {
   POOLBUS__NODE_MESSAGE__BODY_SEGMENT_SEALED = 9,
   POOLBUS__NODE_MESSAGE__BODY_FORGET_SEGMENT = 10,
   POOLBUS__NODE_MESSAGE__BODY_LAGGED = 11,
-  POOLBUS__NODE_MESSAGE__BODY_SNAPSHOT = 12
+  POOLBUS__NODE_MESSAGE__BODY_SNAPSHOT = 12,
+  POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_JOINED = 13,
+  POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_LEFT = 14
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__NODE_MESSAGE__BODY__CASE)
 } Poolbus__NodeMessage__BodyCase;
 
@@ -361,6 +369,8 @@ struct  Poolbus__NodeMessage
     Poolbus__ForgetSegment *forget_segment;
     Poolbus__Lagged *lagged;
     Poolbus__Snapshot *snapshot;
+    Poolbus__SubscriberJoined *subscriber_joined;
+    Poolbus__SubscriberLeft *subscriber_left;
   };
 };
 #define POOLBUS__NODE_MESSAGE__INIT \
@@ -464,6 +474,31 @@ struct  Poolbus__StreamEnded
 };
 #define POOLBUS__STREAM_ENDED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__stream_ended__descriptor) \
+    , 0, 0 }
+
+
+/*
+ * To a publisher: who listens to its handles. The subscription's wake page comes beside it if it has one.
+ */
+struct  Poolbus__SubscriberJoined
+{
+  ProtobufCMessage base;
+  uint64_t stream;
+  uint64_t subscription;
+};
+#define POOLBUS__SUBSCRIBER_JOINED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__subscriber_joined__descriptor) \
+    , 0, 0 }
+
+
+struct  Poolbus__SubscriberLeft
+{
+  ProtobufCMessage base;
+  uint64_t stream;
+  uint64_t subscription;
+};
+#define POOLBUS__SUBSCRIBER_LEFT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__subscriber_left__descriptor) \
     , 0, 0 }
 
 
@@ -1133,6 +1168,44 @@ Poolbus__StreamEnded *
 void   poolbus__stream_ended__free_unpacked
                      (Poolbus__StreamEnded *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__SubscriberJoined methods */
+void   poolbus__subscriber_joined__init
+                     (Poolbus__SubscriberJoined         *message);
+size_t poolbus__subscriber_joined__get_packed_size
+                     (const Poolbus__SubscriberJoined   *message);
+size_t poolbus__subscriber_joined__pack
+                     (const Poolbus__SubscriberJoined   *message,
+                      uint8_t             *out);
+size_t poolbus__subscriber_joined__pack_to_buffer
+                     (const Poolbus__SubscriberJoined   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__SubscriberJoined *
+       poolbus__subscriber_joined__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__subscriber_joined__free_unpacked
+                     (Poolbus__SubscriberJoined *message,
+                      ProtobufCAllocator *allocator);
+/* Poolbus__SubscriberLeft methods */
+void   poolbus__subscriber_left__init
+                     (Poolbus__SubscriberLeft         *message);
+size_t poolbus__subscriber_left__get_packed_size
+                     (const Poolbus__SubscriberLeft   *message);
+size_t poolbus__subscriber_left__pack
+                     (const Poolbus__SubscriberLeft   *message,
+                      uint8_t             *out);
+size_t poolbus__subscriber_left__pack_to_buffer
+                     (const Poolbus__SubscriberLeft   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__SubscriberLeft *
+       poolbus__subscriber_left__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__subscriber_left__free_unpacked
+                     (Poolbus__SubscriberLeft *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__LeaseGranted methods */
 void   poolbus__lease_granted__init
                      (Poolbus__LeaseGranted         *message);
@@ -1445,6 +1518,12 @@ typedef void (*Poolbus__StreamIntroduced_Closure)
 typedef void (*Poolbus__StreamEnded_Closure)
                  (const Poolbus__StreamEnded *message,
                   void *closure_data);
+typedef void (*Poolbus__SubscriberJoined_Closure)
+                 (const Poolbus__SubscriberJoined *message,
+                  void *closure_data);
+typedef void (*Poolbus__SubscriberLeft_Closure)
+                 (const Poolbus__SubscriberLeft *message,
+                  void *closure_data);
 typedef void (*Poolbus__LeaseGranted_Closure)
                  (const Poolbus__LeaseGranted *message,
                   void *closure_data);
@@ -1515,6 +1594,8 @@ extern const ProtobufCMessageDescriptor poolbus__publisher_opened__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__subscribed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__stream_introduced__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__subscriber_left__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__lease_granted__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_handed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_sealed__descriptor;

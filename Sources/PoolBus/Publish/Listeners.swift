@@ -1,0 +1,27 @@
+import PooledMemory
+import Vocabulary
+
+/// Who listens to a publisher's handles, and whether anybody needs one now.
+struct Listeners {
+  private var pages: [(subscription: SubscriptionID, page: WakePageView)] = []
+  /// Those without a wake page: observers, and clients that know none.
+  private var others: Set<SubscriptionID> = []
+
+  mutating func add(_ subscription: SubscriptionID, _ page: WakePageView?) {
+    remove(subscription)
+    if let page { pages.append((subscription, page)) } else { others.insert(subscription) }
+  }
+
+  mutating func remove(_ subscription: SubscriptionID) {
+    pages.removeAll { $0.subscription == subscription }
+    others.remove(subscription)
+  }
+
+  /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
+  func mustBeRung() -> Bool {
+    if !others.isEmpty { return true }
+    if pages.isEmpty { return false }
+    WakePage.fence()
+    return pages.contains { !$0.page.isAwake }
+  }
+}

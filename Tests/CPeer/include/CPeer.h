@@ -1,0 +1,20 @@
+// What the end-to-end tests need of C: fork, which Swift forbids, and bytes that are made and checked at memory speed
+// even in a debug build.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Forks a child that does nothing but hold copies of this process's descriptors, without the standard three.
+/// Returns its pid, or -1.
+pid_t poolbus_peer_fork_idle_child(void);
+
+/// The calling process becomes the parent of its descendants' orphans. Returns 0, or -1.
+int poolbus_peer_adopt_orphans(void);
+
+/// Fills `count` bytes with what belongs to `seed`.
+void poolbus_peer_fill(void *bytes, size_t count, uint64_t seed);
+
+/// The offset of the first byte that is not what belongs to `seed`, or -1.
+ptrdiff_t poolbus_peer_mismatch(const void *bytes, size_t count, uint64_t seed);

@@ -1,0 +1,37 @@
+import ArgumentParser
+import Logging
+import PoolNode
+import Vocabulary
+
+/// Says `serving`, and serves until it is told to `exit`.
+struct NodeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "node")
+
+  @Option var socket: String
+  @Option var contribution: UInt64
+  @Option(help: "PATTERN=BYTES, as often as there are quotas.") var quota: [Quota] = []
+
+  func run() async throws {
+    let orders = try Orders()
+    var logger = Logger(label: "node") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = .warning
+    let node = try Node.start(
+      NodeConfiguration(socketPath: socket, contribution: contribution, quotas: quota.map(\.value)), logger: logger)
+    say("serving")
+    while let order = await orders.next() { throw Misunderstanding(order: order) }
+    node.stop()
+    await node.waitUntilStopped()
+  }
+}
+
+struct Quota: ExpressibleByArgument {
+  let value: TopicQuota
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=")
+    guard parts.count == 2, let pattern = try? TopicPattern(String(parts[0])), let bytes = UInt64(parts[1]) else {
+      return nil
+    }
+    value = TopicQuota(pattern: pattern, bytes: bytes)
+  }
+}

@@ -1,0 +1,114 @@
+import ArgumentParser
+import PoolBus
+import ToolSupport
+
+struct Why: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tells why a segment is in the pool: who leased it, and who holds it since when.")
+
+  @Argument(help: ArgumentHelp("The segment, by its number, or by number and epoch as in 12.3.", valueName: "segment"))
+  var wanted: WantedSegment
+
+  @OptionGroup var listing: ListingOptions
+
+  func run() async throws {
+    let snapshot = try await listing.inspect(as: "why")
+    guard let segment = snapshot.segments.first(where: { $0.segment == wanted.id }) else {
+      throw Failure("there is no \(wanted.id) in the pool: 'busctl segments' lists those there are")
+    }
+    if let epoch = wanted.epoch, epoch != segment.epoch {
+      throw Failure("\(wanted.id) is in epoch \(segment.epoch) now, not \(epoch): its memory has been used anew")
+    }
+    let reasons = Reasons(of: segment, in: snapshot)
+    try Console.print(listing.json ? JSON.pretty(reasons) : reasons.text)
+  }
+}
+
+/// A segment, in its present life or in the one that the user says.
+struct WantedSegment: ExpressibleByArgument {
+  let id: SegmentID
+  let epoch: UInt32?
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let id = parts.first.flatMap({ UInt64($0) }) else { return nil }
+    self.id = SegmentID(rawValue: id)
+    epoch = parts.count == 1 ? nil : UInt32(parts[1])
+    if parts.count > 1, epoch == nil { return nil }
+  }
+}
+
+/// Everything that keeps a segment where it is.
+private struct Reasons: Encodable {
+  let segment: SegmentRow
+  let publisher: ClientRow?
+  let holders: [Holder]
+
+  struct Holder: Encodable {
+    let reason: HolderRow.Reason
+    let sinceNanosecondsAgo: UInt64
+    let client: ClientID
+    let name: String?
+    let processID: Int32?
+    let subscription: SubscriptionID?
+    let pattern: TopicPattern?
+  }
+
+  init(of segment: SegmentRow, in snapshot: PoolSnapshot) {
+    self.segment = segment
+    let clients = snapshot.clientsByID
+    publisher = snapshot.streams.first { $0.stream == segment.stream }?.client.flatMap { clients[$0] }
+    holders = snapshot.holders.filter { $0.segment == segment.segment }.map { holder in
+      Holder(
+        reason: holder.reason, sinceNanosecondsAgo: holder.sinceNanosecondsAgo, client: holder.client,
+        name: clients[holder.client]?.name, processID: clients[holder.client]?.processID,
+        subscription: holder.subscription,
+        pattern: snapshot.subscriptions.first { $0.subscription == holder.subscription }?.pattern)
+    }
+  }
+
+  var text: String {
+    let publisher = publisher.map { "\($0.client) (\(EscapedText.line($0.name)), pid \($0.processID))" }
+    return """
+      segment \(segment.segment.rawValue).\(segment.epoch)  \(segment.state) since \(age(segment.stateNanosecondsAgo))
+      holds        \(segment.messages) messages of \(segment.topic), \(segment.stream); \(ByteSize(segment.capacity)) \
+      of the pool
+      leased to    \(publisher ?? "a publisher that is gone"), \(age(segment.leasedNanosecondsAgo)) ago
+
+      \(holders.isEmpty ? unheld : table)
+      """
+  }
+
+  private var table: String {
+    Table.text(
+      holders,
+      columns: [
+        .text("HELD BY") { $0.subscription.map { "\($0)" } ?? "publisher" },
+        .text("PATTERN") { $0.pattern?.text ?? "" },
+        .number("CLIENT") { $0.client.rawValue },
+        .text("NAME") { $0.name ?? "" },
+        .number("PID") { $0.processID?.description ?? "" },
+        .text("SINCE") { "\(age($0.sinceNanosecondsAgo))" },
+        .text("BECAUSE") { Self.text($0.reason) },
+      ])
+  }
+
+  private static func text(_ reason: HolderRow.Reason) -> String {
+    switch reason {
+    case .writes: "it writes it"
+    case .promised: "it has not released it"
+    case .mapped: "it has released it, but still maps it"
+    }
+  }
+
+  /// Why a segment that nobody holds is still in the pool.
+  private var unheld: String {
+    switch segment.state {
+    case .leased: "nobody holds it: it is on its way to its publisher"
+    case .sealed: "nobody holds it: it is about to be reclaimed"
+    case .retained: "nobody holds it: the topic retains it for late joiners, until memory is needed"
+    case .warm: "nobody holds it: its memory is kept warm for its publisher's next segment, until it is needed"
+    case .pinned: "nobody holds it: its last mapping is about to go"
+    }
+  }
+}
