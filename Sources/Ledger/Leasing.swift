@@ -5,20 +5,21 @@ import Vocabulary
 extension Ledger {
   /// A publisher wants a segment.
   ///
-  /// - Parameter id: the node's number for the request, never used before.
+  /// - Parameters:
+  ///   - id: the node's number for the request, never used before.
+  ///   - isAhead: it is not needed yet. Nothing is evicted for it and it does not wait, whatever the publisher's policy.
   public mutating func requestLease(
-    _ id: UInt64, stream: StreamID, capacity: UInt64, now: UInt64
+    _ id: UInt64, stream: StreamID, capacity: UInt64, isAhead: Bool = false, now: UInt64
   ) -> [LedgerAction] {
     guard let record = streams[stream], !record.isClosed, capacity > 0 else { return [] }
     let limit = quota(of: record.topic)
     guard capacity <= limit else { return [.refuse(lease: id, .tooLarge(limit: limit))] }
+    let policy = isAhead ? .fail : record.whenFull
     var deadline: UInt64?
-    switch record.whenFull {
-    case .wait(let timeout): deadline = timeout.map { now.saturatingAdd($0.saturatingNanoseconds) }
-    case .fail, .evictOldest: break
-    }
+    if case .wait(let timeout?) = policy { deadline = now.saturatingAdd(timeout.saturatingNanoseconds) }
     waiting.append(
-      WaitingLease(id: id, stream: stream, topic: record.topic, capacity: capacity, deadline: deadline))
+      WaitingLease(
+        id: id, stream: stream, topic: record.topic, capacity: capacity, policy: policy, deadline: deadline))
     return settle([], now: now)
   }
 
@@ -91,7 +92,7 @@ extension Ledger {
     let isQuota = room(for: lease).isQuota
     if comingBack(for: lease, now: now) >= room(for: lease).shortage { return isQuota ? .awaitsQuota : .awaitsPool }
 
-    switch streams[lease.stream]?.whenFull {
+    switch lease.policy {
     case .evictOldest:
       if evictOldest(for: lease, now: now, &actions) {
         guard room(for: lease).shortage == 0 else { return isQuota ? .awaitsQuota : .awaitsPool }
@@ -100,7 +101,7 @@ extension Ledger {
       }
       refuse(lease, now: now, &actions)
       return .served
-    case .fail, .none:
+    case .fail:
       refuse(lease, now: now, &actions)
       return .served
     case .wait:

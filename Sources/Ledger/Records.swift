@@ -98,6 +98,7 @@ struct WaitingLease: Sendable {
   let stream: StreamID
   let topic: TopicName
   let capacity: UInt64
+  let policy: FullPolicy
   /// When it is given up; nil for never.
   let deadline: UInt64?
   /// Publishers were asked for what they have leased ahead.

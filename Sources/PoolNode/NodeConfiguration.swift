@@ -10,12 +10,13 @@ public struct NodeConfiguration: Sendable {
   /// How many bytes the topics of a pattern may hold, each; the first pattern that matches a topic counts.
   public var quotas: [TopicQuota]
 
-  /// - Parameter contribution: nil for a quarter of the machine's memory.
+  /// - Parameter contribution: rounded down to whole pages; nil for a quarter of the machine's memory.
   public init(
     socketPath: String = NodeConfiguration.defaultSocketPath, contribution: UInt64? = nil, quotas: [TopicQuota] = []
   ) {
     self.socketPath = socketPath
-    self.contribution = contribution ?? UInt64(Memory.physicalByteCount / 4)
+    let bytes = contribution ?? UInt64(Memory.physicalByteCount / 4)
+    self.contribution = bytes - bytes % UInt64(Memory.pageByteCount)
     self.quotas = quotas
   }
 

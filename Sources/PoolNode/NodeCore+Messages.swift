@@ -1,5 +1,6 @@
 import BusProtocol
 import Ledger
+import PooledMemory
 import Vocabulary
 
 extension NodeCore {
@@ -46,9 +47,14 @@ extension NodeCore {
 
     case .requestLease(let wish):
       guard owns(client, wish.stream) else { return notOwn(client, wish.stream) }
+      guard SegmentLayout.allows(capacity: Int(clamping: wish.capacity)) else {
+        return refuse(client, .malformed, "a segment can't have \(wish.capacity) bytes: ask for whole pages")
+      }
+      guard streams[wish.stream]?.isClosed == false else { return [] }
       let lease = nextID()
       leases[lease] = PendingLease(client: client, request: wish.request)
-      let decided = ledger.requestLease(lease, stream: wish.stream, capacity: wish.capacity, now: now)
+      let decided = ledger.requestLease(
+        lease, stream: wish.stream, capacity: wish.capacity, isAhead: wish.isAhead, now: now)
       return execute(decided, contents: contents, now: now)
 
     case .cancelLease(let request):

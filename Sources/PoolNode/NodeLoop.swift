@@ -115,8 +115,13 @@ final class NodeLoop {
       processID: peer.processID, userID: peer.userID, now: Clock.monotonicNanoseconds)
     let connection = ClientConnection(id: id, socket: socket, process: process)
     connections[id] = connection
-    try poller.add(connection.socket.raw, token: Token.socket(id), .readable)
-    try poller.add(connection.process.raw, token: Token.process(id), .readable)
+    do throws(Errno) {
+      try poller.add(connection.socket.raw, token: Token.socket(id), .readable)
+      try poller.add(connection.process.raw, token: Token.process(id), .readable)
+    } catch {
+      died(connection)
+      throw error
+    }
     logger.debug("client joined", metadata: ["client": "\(id.rawValue)", "pid": "\(peer.processID)"])
   }
 

@@ -42,6 +42,9 @@ public enum SegmentLayout {
     alignment > 0 && alignment <= maximumAlignment && alignment & (alignment - 1) == 0
   }
 
+  /// As many bytes as are whole pages.
+  public static func wholePages(_ byteCount: Int) -> Int { byteCount - byteCount % pageByteCount }
+
   /// Whether a segment may be this large: whole pages, from ``minimumCapacity`` to ``maximumCapacity``.
   public static func allows(capacity: Int) -> Bool {
     capacity >= minimumCapacity && capacity <= maximumCapacity && capacity % pageByteCount == 0

@@ -80,7 +80,7 @@ struct Samples {
         Subscribe(
           request: uint64(from: 1), pattern: pattern(), observes: bool(), wantsRetained: bool(), backlog: backlog)),
       .unsubscribe(id()),
-      .requestLease(RequestLease(request: uint64(from: 1), stream: id(), capacity: capacity())),
+      .requestLease(RequestLease(request: uint64(from: 1), stream: id(), capacity: capacity(), isAhead: bool())),
       .segmentReady(segment()),
       .sealSegment(segment()),
       .releaseSegment(segment(), by: id()),

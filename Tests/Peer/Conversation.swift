@@ -39,25 +39,22 @@ struct Misunderstanding: Error, CustomStringConvertible {
 /// What the test orders, in order.
 final class Orders: Sendable {
   private let pending = Mutex<[Order]>([])
-  private let arrivals: AsyncStream<Void>
+  private let (arrivals, arrived) = AsyncStream.makeStream(of: Void.self)
 
   /// A peer that has lost its test ends itself after so many seconds, whatever it waits for.
   private static let secondsToLeave: UInt32 = 10
 
   init() throws {
-    let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-    arrivals = stream
-    let pending = self.pending
-    try startThread(named: "orders") {
-      while let line = readLine() {
-        pending.withLock { $0.append(Order(text: line)) }
-        continuation.yield()
-      }
+    try startThread(named: "orders") { [self] in
+      while let line = readLine() { add(line) }
       alarm(Self.secondsToLeave)
-      pending.withLock { $0.append(Order(text: "exit")) }
-      continuation.yield()
-      continuation.finish()
+      add("exit")
     }
+  }
+
+  private func add(_ line: String) {
+    pending.withLock { $0.append(Order(text: line)) }
+    arrived.yield()
   }
 
   /// Whether one waits.

@@ -17,11 +17,12 @@ struct Sizes: ExpressibleByArgument {
 
 /// What the payload of a message consists of: it follows from stream and sequence, so that the reader knows every byte.
 enum Payload {
-  static func write(_ stream: StreamID, _ sequence: UInt64, into bytes: inout MutableRawSpan) {
-    // SAFETY: the pointer is used for as long as the closure runs, for as many bytes as the span has.
+  /// - Parameter part: only the first so many bytes.
+  static func write(_ stream: StreamID, _ sequence: UInt64, part: Int = .max, into bytes: inout MutableRawSpan) {
+    // SAFETY: the pointer is used for as long as the closure runs, for no more bytes than the span has.
     unsafe bytes.withUnsafeMutableBytes { buffer in
-      guard let base = unsafe buffer.baseAddress else { return }
-      unsafe poolbus_peer_fill(base, buffer.count, seed(stream, sequence))
+      guard let base = buffer.baseAddress else { return }
+      unsafe poolbus_peer_fill(base, min(part, buffer.count), seed(stream, sequence))
     }
   }
 
@@ -29,7 +30,7 @@ enum Payload {
   static func mismatch(_ stream: StreamID, _ sequence: UInt64, in bytes: RawSpan) -> Int? {
     // SAFETY: as above.
     let offset = unsafe bytes.withUnsafeBytes { buffer in
-      guard let base = unsafe buffer.baseAddress else { return -1 }
+      guard let base = buffer.baseAddress else { return -1 }
       return unsafe poolbus_peer_mismatch(base, buffer.count, seed(stream, sequence))
     }
     return offset < 0 ? nil : offset

@@ -116,8 +116,7 @@ private struct Session {
   mutating func hold(byteCount: Int) async {
     do {
       var loan = try await publisher.loan(byteCount: byteCount)
-      var half = loan.mutableBytes.extracting(first: byteCount / 2)
-      Payload.write(publisher.stream, last + 1, into: &half)
+      Payload.write(publisher.stream, last + 1, part: byteCount / 2, into: &loan.mutableBytes)
       loans.append(Held(loan))
       say("loaned")
     } catch {

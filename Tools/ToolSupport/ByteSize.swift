@@ -1,19 +1,16 @@
-import ArgumentParser
-
 /// A number of bytes as people write and read it: `4096`, `512MiB`, `1.5 GiB`.
 public struct ByteSize: Hashable, Sendable, CustomStringConvertible {
   public var bytes: UInt64
 
   public init(_ bytes: UInt64) { self.bytes = bytes }
 
-  /// What ``init(text:)`` reads, for messages.
-  public static let allowed = "a number of bytes, alone or with a unit, as in 4096, 64KiB, 512MiB, 2GiB or 1TB"
-
-  /// Units are binary but for `kB`, `MB`, `GB` and `TB`; case does not matter. Nil if the text is no size, or beyond 64
-  /// bits.
-  public init?(text: String) {
-    guard let (number, unit) = Quantity.split(text), let factor = Self.factors[unit.lowercased()] else { return nil }
-    guard let bytes = Quantity.multiply(number, by: factor) else { return nil }
+  /// Units are binary but for `kB`, `MB`, `GB` and `TB`; case does not matter.
+  ///
+  /// - Throws: ``InvalidQuantity`` if the text is no size, or one beyond 64 bits.
+  public init(text: String) throws(InvalidQuantity) {
+    guard let (number, unit) = Quantity.split(text), let factor = Self.factors[unit.lowercased()],
+      let bytes = Quantity.multiply(number, by: factor)
+    else { throw InvalidQuantity(allowed: "a number of bytes, alone or with a unit, as in 4096, 64KiB, 512MiB or 2GiB") }
     self.init(bytes)
   }
 
@@ -35,8 +32,4 @@ public struct ByteSize: Hashable, Sendable, CustomStringConvertible {
     }
     return "\((value / 1024 * 10).rounded() / 10) EiB"
   }
-}
-
-extension ByteSize: ExpressibleByArgument {
-  public init?(argument: String) { self.init(text: argument) }
 }

@@ -1,3 +1,11 @@
+/// A text that is no quantity.
+public struct InvalidQuantity: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What would be one, in words.
+  public let allowed: String
+
+  public var description: String { "write \(allowed)" }
+}
+
 /// A number and its unit in a text.
 enum Quantity {
   /// The digits (and one point) that the text starts with, and what follows them; nil if it starts otherwise.

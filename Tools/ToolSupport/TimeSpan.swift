@@ -1,18 +1,21 @@
-import ArgumentParser
-
 /// A length of time as people write and read it: `500ms`, `3.2 s`, `2 h 5 min`.
 public struct TimeSpan: Hashable, Sendable, CustomStringConvertible {
   public var nanoseconds: UInt64
 
   public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
-  /// What ``init(text:)`` reads, for messages.
-  public static let allowed = "a time in seconds, or with a unit, as in 5, 500ms, 2min, 1h or 7d"
+  /// Nothing for a negative duration.
+  public init(_ duration: Duration) {
+    let (seconds, attoseconds) = duration.components
+    let (whole, overflow) = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
+    nanoseconds = overflow ? .max : whole + UInt64(clamping: attoseconds / 1_000_000_000)
+  }
 
-  /// Nil if the text is no time, or beyond 64 bits of nanoseconds.
-  public init?(text: String) {
-    guard let (number, unit) = Quantity.split(text), let factor = Self.factors[unit] else { return nil }
-    guard let nanoseconds = Quantity.multiply(number, by: factor) else { return nil }
+  /// - Throws: ``InvalidQuantity`` if the text is no time, or one beyond 64 bits of nanoseconds.
+  public init(text: String) throws(InvalidQuantity) {
+    guard let (number, unit) = Quantity.split(text), let factor = Self.factors[unit],
+      let nanoseconds = Quantity.multiply(number, by: factor)
+    else { throw InvalidQuantity(allowed: "a time in seconds, or with a unit, as in 5, 500ms, 2min, 1h or 7d") }
     self.init(nanoseconds: nanoseconds)
   }
 
@@ -43,8 +46,4 @@ public struct TimeSpan: Hashable, Sendable, CustomStringConvertible {
   private static func tenths(_ nanoseconds: UInt64, of unit: Double) -> Double {
     (Double(nanoseconds) / unit * 10).rounded() / 10
   }
-}
-
-extension TimeSpan: ExpressibleByArgument {
-  public init?(argument: String) { self.init(text: argument) }
 }

@@ -38,7 +38,3 @@ extension CompletionKind {
     }
   }
 }
-
-extension TopicName: ExpressibleByArgument {
-  public init?(argument: String) { try? self.init(argument) }
-}

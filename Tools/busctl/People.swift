@@ -17,13 +17,6 @@ extension [ClientID: ClientRow] {
       .number("PID") { client($0).flatMap { self[$0]?.processID.description } ?? "" },
     ]
   }
-
-  /// Who a client is, in a sentence.
-  func name(of client: ClientID?) -> String {
-    guard let client else { return "a publisher that is gone" }
-    guard let row = self[client] else { return "\(client), which is gone" }
-    return "\(client) (\(row.name), pid \(row.processID))"
-  }
 }
 
 /// How people read the numbers of rows.

@@ -85,10 +85,13 @@ public struct RequestLease: Hashable, Sendable {
   public var stream: StreamID
   /// Bytes of the whole segment; from 1 to `Int.max`.
   public var capacity: UInt64
+  /// Not needed yet: nothing is evicted for it, and it does not wait.
+  public var isAhead: Bool
 
-  public init(request: UInt64, stream: StreamID, capacity: UInt64) {
+  public init(request: UInt64, stream: StreamID, capacity: UInt64, isAhead: Bool) {
     self.request = request
     self.stream = stream
     self.capacity = capacity
+    self.isAhead = isAhead
   }
 }

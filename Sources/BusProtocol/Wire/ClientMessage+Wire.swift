@@ -142,12 +142,14 @@ extension Subscribe {
 extension RequestLease {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
-      request: try fields.id("request"), stream: try fields.id("stream"), capacity: try fields.capacity())
+      request: try fields.id("request"), stream: try fields.id("stream"), capacity: try fields.capacity(),
+      isAhead: try fields.bool("ahead"))
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
     try fields.putID("request", request)
     try fields.putID("stream", stream)
     try fields.put(capacity: capacity)
+    try fields.put("ahead", isAhead)
   }
 }

@@ -2192,7 +2192,7 @@ const ProtobufCMessageDescriptor poolbus__unsubscribe__descriptor =
   (ProtobufCMessageInit) poolbus__unsubscribe__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__request_lease__field_descriptors[3] =
+static const ProtobufCFieldDescriptor poolbus__request_lease__field_descriptors[4] =
 {
   {
     "request",
@@ -2230,8 +2230,21 @@ static const ProtobufCFieldDescriptor poolbus__request_lease__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "ahead",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RequestLease, ahead),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__request_lease__field_indices_by_name[] = {
+  3,   /* field[3] = ahead */
   2,   /* field[2] = capacity */
   0,   /* field[0] = request */
   1,   /* field[1] = stream */
@@ -2239,7 +2252,7 @@ static const unsigned poolbus__request_lease__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__request_lease__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor poolbus__request_lease__descriptor =
 {
@@ -2249,7 +2262,7 @@ const ProtobufCMessageDescriptor poolbus__request_lease__descriptor =
   "Poolbus__RequestLease",
   "poolbus",
   sizeof(Poolbus__RequestLease),
-  3,
+  4,
   poolbus__request_lease__field_descriptors,
   poolbus__request_lease__field_indices_by_name,
   1,  poolbus__request_lease__number_ranges,

@@ -55,8 +55,11 @@ final class ClientLoop: Sendable {
 
   /// - Parameter descriptor: borrowed for the call; the node gets its own.
   func send(_ message: ClientMessage, descriptor: CInt? = nil) {
-    // Only messages that this process made are sent, and they are within the protocol's bounds.
-    guard let bytes = try? message.encoded() else { return }
+    // Without limits of the user's choosing in it, a message is within the protocol's bounds.
+    if let bytes = try? message.encoded() { send(bytes, descriptor: descriptor) }
+  }
+
+  private func send(_ bytes: [UInt8], descriptor: CInt?) {
     let (isLost, waits) = state.withLock { state in
       guard state.loss == nil else { return (false, false) }
       return (!state.outbox.send(bytes, descriptor: descriptor, over: socket), !state.outbox.isEmpty)
@@ -70,7 +73,9 @@ final class ClientLoop: Sendable {
   func ask<Value: Sendable>(
     request: UInt64, _ message: ClientMessage, descriptor: CInt? = nil, take: @escaping @Sendable (NodeMessage) -> Value?
   ) async throws -> Value {
-    try await withTaskCancellationHandler {
+    let bytes: [UInt8]
+    do { bytes = try message.encoded() } catch { throw BusError.refused("\(error)") }
+    return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Value, any Error>) in
         let answer = Answer(
           take: { message in
@@ -85,7 +90,7 @@ final class ClientLoop: Sendable {
           state.answers[request] = answer
           return nil
         }
-        if let failure { answer.fail(failure) } else { send(message, descriptor: descriptor) }
+        if let failure { answer.fail(failure) } else { send(bytes, descriptor: descriptor) }
       }
     } onCancel: {
       // The answer, when it comes, finds nobody, and what it opened is closed.
@@ -104,7 +109,11 @@ final class ClientLoop: Sendable {
   }
 
   func removePublisher(_ stream: StreamID) {
-    let gone = state.withLock { $0.publishers.removeValue(forKey: stream) }
+    let gone = state.withLock { state in
+      // The node forgets its waiting leases without a word.
+      state.leases = state.leases.filter { $0.value.stream != stream }
+      return state.publishers.removeValue(forKey: stream)
+    }
     _ = consume gone
   }
 

@@ -36,7 +36,9 @@ final class NodeConnection: Sendable {
   // MARK: - Requests
 
   func hello(name: String) async throws -> Welcome {
-    let message = ClientMessage.hello(Hello(name: name))
+    // Names reach other people's terminals: control characters stay out.
+    let shown = String(name.unicodeScalars.filter { $0.properties.generalCategory != .control }.prefix(60).map(Character.init))
+    let message = ClientMessage.hello(Hello(name: shown))
     return try await loop.ask(request: 0, message) { answer in
       if case .welcome(let welcome) = answer { welcome } else { nil }
     }
@@ -51,8 +53,8 @@ final class NodeConnection: Sendable {
     return try await loop.ask(request: request, message) { [loop] answer in
       guard case .publisherOpened(let opened) = answer else { return nil }
       let core = PublisherCore(
-        topic: topic, stream: opened.stream, limit: Int(clamping: min(opened.quota, contribution)), node: self,
-        handles: handles)
+        topic: topic, stream: opened.stream, limit: Int(clamping: min(opened.quota, contribution)),
+        whenFull: options.whenFull, node: self, handles: handles)
       loop.add(core)
       return core
     }

@@ -9,12 +9,15 @@ struct Lane {
   /// Messages that need a larger segment than this get one of their own.
   static let largestShared = SegmentSizing.largest / 4
 
+  let kind: Kind
   var current: LeasedSegment?
   var ahead: [LeasedSegment] = []
   var sizing = SegmentSizing()
   /// How large the last segments of their own were: two alike promise a third.
   private var lastCapacity = 0
   private var isSteady = false
+
+  init(_ kind: Kind) { self.kind = kind }
 
   mutating func begin(with segment: LeasedSegment, now: UInt64) {
     current = segment
@@ -25,12 +28,14 @@ struct Lane {
 
   /// The size of the segment to lease now, ahead of need; nil if none is needed yet.
   func capacityAhead(of current: SegmentWriter, limit: Int) -> Int? {
-    if current.capacity > Self.largestShared, current.capacity != sizing.capacity {
-      // A segment of its own. Ahead only if such payloads come one after the other, and the pool holds several.
+    switch kind {
+    case .large:
+      // Only if such payloads come one after the other, and the pool holds several.
       return isSteady && current.capacity <= limit / 4 ? current.capacity : nil
+    case .small:
+      let capacity = SegmentLayout.wholePages(min(sizing.capacity, limit / 4))
+      return current.freeByteCount < current.capacity / 2 && capacity >= SegmentLayout.minimumCapacity ? capacity : nil
     }
-    let capacity = min(sizing.capacity, limit / 4)
-    return current.freeByteCount < current.capacity / 2 && capacity >= SegmentLayout.minimumCapacity ? capacity : nil
   }
 
   /// Takes the segment out of those ahead; false if it is none of them.

@@ -12,15 +12,16 @@ import Vocabulary
 final class PublisherCore: Sendable {
   let topic: TopicName
   let stream: StreamID
-  /// Bytes that the pool, or the topic's quota, can give at the most.
+  /// Bytes that the pool, or the topic's quota, can give at the most: whole pages.
   let limit: Int
+  private let whenFull: FullPolicy
   private let node: NodeConnection
   private let handles: any HandleSender
   private let state = Mutex(State())
 
   fileprivate struct State {
-    var small = Lane()
-    var large = Lane()
+    var small = Lane(.small)
+    var large = Lane(.large)
     var nextSequence: UInt64 = 1
     /// Everything that is mapped, also the sealed and the warm.
     var held: [SegmentID: LeasedSegment] = [:]
@@ -57,10 +58,14 @@ final class PublisherCore: Sendable {
     case awaits(request: UInt64, isOwn: Bool)
   }
 
-  init(topic: TopicName, stream: StreamID, limit: Int, node: NodeConnection, handles: any HandleSender) {
+  init(
+    topic: TopicName, stream: StreamID, limit: Int, whenFull: FullPolicy, node: NodeConnection,
+    handles: any HandleSender
+  ) {
     self.topic = topic
     self.stream = stream
-    self.limit = limit
+    self.limit = SegmentLayout.wholePages(limit)
+    self.whenFull = whenFull
     self.node = node
     self.handles = handles
   }
@@ -99,7 +104,7 @@ final class PublisherCore: Sendable {
       }
       makeRoom(for: wish, in: &state)
       let capacity = min(max(wish.capacity, wish.lane == .small ? state.small.sizing.capacity : 0), limit)
-      return .awaits(request: request(capacity, wish.lane, in: &state), isOwn: true)
+      return .awaits(request: request(capacity, wish.lane, isAhead: false, in: &state), isOwn: true)
     }
   }
 
@@ -135,19 +140,26 @@ final class PublisherCore: Sendable {
       let capacity = state[kind].capacityAhead(of: current.log, limit: limit),
       !state.requests.values.contains(where: { $0.lane == kind })
     else { return }
-    _ = request(capacity, kind, in: &state)
+    _ = request(capacity, kind, isAhead: true, in: &state)
   }
 
-  private func request(_ capacity: Int, _ kind: Lane.Kind, in state: inout State) -> UInt64 {
+  private func request(_ capacity: Int, _ kind: Lane.Kind, isAhead: Bool, in state: inout State) -> UInt64 {
     let id = node.nextRequest()
     state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
     node.expectLease(id, for: self)
-    node.send(.requestLease(RequestLease(request: id, stream: stream, capacity: UInt64(capacity))))
+    node.send(
+      .requestLease(RequestLease(request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead)))
     return id
   }
 
-  /// A payload near the limit gets the memory that this publisher holds for others.
+  /// Gives back what stands in the lease's way: who waits must not hold what others wait for.
   private func makeRoom(for wish: Wish, in state: inout State) {
+    // The segment that has no room for the wish. With `.fail` nothing waits, and smaller messages may still fit.
+    if whenFull != .fail, let current = state[wish.lane].current {
+      state[wish.lane].current = nil
+      retire(current)
+    }
+    // A payload near the limit needs also what is held for others.
     let unsealed = state.held.values.reduce(0) { $0 + ($1.log.isSealed ? 0 : $1.log.capacity) }
     guard wish.capacity > limit - unsealed else { return }
     for kind in [Lane.Kind.small, .large] {
@@ -314,8 +326,8 @@ final class PublisherCore: Sendable {
       state.requests = [:]
       guard error == .closed else { return (state.takeWaiting(), [], false) }
       defer { state.held = [:] }
-      state.small = Lane()
-      state.large = Lane()
+      state.small = Lane(.small)
+      state.large = Lane(.large)
       return (state.takeWaiting(), Array(state.held.values), true)
     }
     for waiter in waiting { waiter.continuation.resume(throwing: error) }

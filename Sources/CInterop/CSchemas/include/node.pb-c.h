@@ -247,10 +247,14 @@ struct  Poolbus__RequestLease
    * bytes of the whole segment
    */
   uint64_t capacity;
+  /*
+   * not needed yet: nothing is evicted for it, and it does not wait
+   */
+  protobuf_c_boolean ahead;
 };
 #define POOLBUS__REQUEST_LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__request_lease__descriptor) \
-    , 0, 0, 0 }
+    , 0, 0, 0, 0 }
 
 
 /*

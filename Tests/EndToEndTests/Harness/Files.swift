@@ -1,0 +1,62 @@
+import Glibc
+import Platform
+
+enum File {
+  static func read(_ path: String) throws(Errno) -> [UInt8] {
+    // SAFETY: here and below the kernel copies the path, and writes no more than the buffer holds.
+    let raw = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard raw >= 0 else { throw Errno(rawValue: errno) }
+    let file = OwnedDescriptor(adopting: raw)
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = unsafe Glibc.read(file.raw, &buffer, buffer.count)
+      guard count >= 0 else { throw Errno(rawValue: errno) }
+      if count == 0 { return bytes }
+      bytes += buffer[..<count]
+    }
+  }
+
+  static func text(_ path: String) throws(Errno) -> String { String(decoding: try read(path), as: UTF8.self) }
+
+  static func exists(_ path: String) -> Bool {
+    // SAFETY: the kernel copies the path.
+    unsafe access(path, F_OK) == 0
+  }
+}
+
+/// What was built beside these tests, and where from.
+enum Executable {
+  /// The folder of the test's own binary.
+  static let folder: String = {
+    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+    // SAFETY: the buffer is as long as is said, and ends with a zero.
+    let count = unsafe readlink("/proc/self/exe", &path, path.count - 1)
+    let text = String(decoding: path.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return text.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+  }()
+
+  static var peer: String { "\(folder)/poolbus-peer" }
+
+  /// The root of the package.
+  static let package = #filePath.components(before: "/Tests/EndToEndTests/")
+
+  /// The first of these programs that can be found.
+  static func find(_ names: String...) -> String? {
+    // SAFETY: nobody changes the environment while tests run.
+    let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? ""
+    for name in names {
+      let places = name.contains("/") ? [name] : path.split(separator: ":").map { "\($0)/\(name)" }
+      // SAFETY: the kernel copies the path.
+      if let place = places.first(where: { unsafe access($0, X_OK) == 0 }) { return place }
+    }
+    return nil
+  }
+}
+
+extension String {
+  /// What stands before the first occurrence of `part`; all of it if there is none.
+  fileprivate func components(before part: String) -> String {
+    ranges(of: part).first.map { String(self[..<$0.lowerBound]) } ?? self
+  }
+}

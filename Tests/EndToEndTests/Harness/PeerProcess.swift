@@ -1,0 +1,146 @@
+import Glibc
+import Platform
+import Synchronization
+
+/// A process of the test's: told what to do on its standard input, heard on its standard output, line by line.
+///
+/// Every wait ends with the process, or when the test's time limit cancels it.
+final class PeerProcess: Sendable {
+  enum Exit: Equatable, Sendable {
+    case code(Int32)
+    case signal(Int32)
+  }
+
+  let processID: pid_t
+  private let name: String
+  private let input: Mutex<OwnedDescriptor?>
+  private let (lines, heard) = AsyncStream.makeStream(of: String.self)
+  private let state = Mutex(State())
+
+  private struct State {
+    var exit: Exit?
+    /// What it said last, for the message of a test that fails.
+    var recent: [String] = []
+  }
+
+  /// Starts the program with the test's environment and `environment` beside it.
+  init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    name = ([program.split(separator: "/").last ?? ""] + arguments.prefix(2).map { $0[...] }).joined(separator: " ")
+    let (childInput, input) = try pipe()
+    let (output, childOutput) = try pipe()
+    processID = try spawn(
+      program, arguments, environment: environment, input: childInput.raw, output: childOutput.raw)
+    self.input = Mutex(input)
+    let descriptor = output.take()
+    try startThread(named: "peer") { [self] in
+      hear(OwnedDescriptor(adopting: descriptor))
+    }
+  }
+
+  // MARK: - Talking
+
+  /// Says a line to it. What a process that has ended is told is lost.
+  func tell(_ line: String) {
+    let bytes = Array("\(line)\n".utf8)
+    input.withLock { input in
+      guard let descriptor = input?.raw else { return }
+      // SAFETY: the bytes outlive the call.
+      _ = unsafe write(descriptor, bytes, bytes.count)
+    }
+  }
+
+  /// Waits for a line that begins with these words; skips all before it.
+  ///
+  /// - Returns: the line's further words.
+  @discardableResult
+  func line(_ beginning: String) async throws -> [String] {
+    let wanted = beginning.split(separator: " ")
+    while true {
+      let line = try await nextLine()
+      let words = line.split(separator: " ")
+      if words.starts(with: wanted) { return words.dropFirst(wanted.count).map(String.init) }
+      if words.first == "error" { throw PeerFailure(who: description, what: "said '\(line)', not '\(beginning)'") }
+    }
+  }
+
+  /// Says a line to it, and waits for the answer that begins so.
+  @discardableResult
+  func ask(_ order: String, _ answer: String) async throws -> [String] {
+    tell(order)
+    return try await line(answer)
+  }
+
+  private func nextLine() async throws -> String {
+    for await line in lines { return line }
+    try Task.checkCancellation()
+    throw PeerFailure(
+      who: description, what: "ended (\(state.withLock { "\($0.exit as Any)), having said: \($0.recent)" })")
+  }
+
+  // MARK: - Ending
+
+  func signal(_ number: CInt) {
+    // Under the lock nobody reaps it, so that the number is still its own.
+    state.withLock { if $0.exit == nil { kill(processID, number) } }
+  }
+
+  /// Waits for its end; skips what it still says.
+  func exit() async throws -> Exit {
+    for await _ in lines {}
+    try Task.checkCancellation()
+    guard let exit = state.withLock({ $0.exit }) else { throw PeerFailure(who: description, what: "was not reaped") }
+    return exit
+  }
+
+  /// Lets it end in good order, and waits for that.
+  func end() async throws -> Exit {
+    input.withLock { $0 = nil }
+    return try await exit()
+  }
+
+  func kill() async throws {
+    signal(SIGKILL)
+    _ = try await exit()
+  }
+
+  var hasEnded: Bool { state.withLock { $0.exit != nil } }
+
+  // MARK: - On its thread
+
+  private func hear(_ output: consuming OwnedDescriptor) {
+    var pending: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+      // SAFETY: the buffer outlives the call.
+      let count = unsafe read(output.raw, &buffer, buffer.count)
+      guard count > 0 else { break }
+      pending += buffer[..<count]
+      while let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = String(decoding: pending[..<end], as: UTF8.self)
+        pending.removeSubrange(...end)
+        state.withLock { $0.recent = $0.recent.suffix(9) + [line] }
+        heard.yield(line)
+      }
+    }
+    var information = siginfo_t()
+    // SAFETY: here and below the structures outlive the calls. The first only waits: the process is reaped under the
+    // lock, so that its number is not another's while somebody signals it.
+    while unsafe waitid(P_PID, id_t(processID), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+    state.withLock { state in
+      var status: Int32 = 0
+      unsafe waitpid(processID, &status, 0)
+      state.exit = status & 0x7f == 0 ? .code(status >> 8 & 0xff) : .signal(status & 0x7f)
+    }
+    heard.finish()
+  }
+}
+
+extension PeerProcess: CustomStringConvertible {
+  var description: String { "\(name) (\(processID))" }
+}
+
+struct PeerFailure: Error, CustomStringConvertible {
+  let who: String
+  let what: String
+  var description: String { "\(who) \(what)" }
+}

@@ -1,0 +1,87 @@
+import ArgumentParser
+import PoolBus
+import ToolSupport
+
+struct Monitor: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Watches handles as they travel, a line for each, without holding any memory.",
+    discussion: """
+      A line shows when the message was published, its topic, stream and sequence, where it lies as \
+      segment.epoch/slot, and its size. Handles that came faster than they could be shown are counted in the end.
+      """)
+
+  @Argument(
+    help: "The pattern, as in camera/*, or camera/** for any depth.", completion: .topics,
+    transform: TopicPattern.init)
+  var pattern: TopicPattern
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("End after this many handles.", valueName: "number"))
+  var count: Int?
+
+  @Flag(help: "Print JSON for programs: a line for each handle.")
+  var json = false
+
+  @OptionGroup var node: NodeOptions
+
+  func validate() throws {
+    if let count, count < 1 { throw ValidationError("--count must be 1 or more") }
+  }
+
+  func run() async throws {
+    try await node.withBus(as: "monitor") { bus in
+      let observer = try await bus.observer(of: pattern.text)
+      let interruption = Interruption { observer.close() }
+      let (seen, gaps) = try await watch(observer)
+      if gaps > 0 { Console.report("\(gaps) handle(s) were not seen: they came faster than they could be shown") }
+      guard interruption.hasHappened || seen == count else { throw BusError.nodeLost }
+      if let count, seen < count { throw Failure("interrupted after \(seen) of \(count) handles") }
+    }
+  }
+
+  /// - Returns: how many handles were seen, and how many are missing between them.
+  private func watch(_ observer: HandleObserver) async throws -> (seen: Int, gaps: UInt64) {
+    var seen = 0
+    var gaps: UInt64 = 0
+    var last: [StreamID: UInt64] = [:]
+    for await observed in observer.handles {
+      let row = HandleRow(observed)
+      try Console.print(json ? JSON.line(row) : row.text)
+      if let last = last[row.stream], row.sequence > last { gaps += row.sequence - last - 1 }
+      last[row.stream] = row.sequence
+      seen += 1
+      if seen == count { break }
+    }
+    return (seen, gaps)
+  }
+}
+
+/// A handle, as `--json` shows it.
+private struct HandleRow: Encodable {
+  let topic: TopicName
+  let stream: StreamID
+  let sequence: UInt64
+  let segment: SegmentID
+  let epoch: UInt32
+  let slot: UInt32
+  let byteCount: UInt64
+  /// Nanoseconds since 1970.
+  let publishTime: UInt64
+
+  init(_ observed: HandleObserver.Observed) {
+    let handle = observed.handle
+    topic = observed.topic
+    stream = handle.stream
+    sequence = handle.sequence
+    segment = handle.segment.id
+    epoch = handle.segment.epoch
+    slot = handle.slot
+    byteCount = handle.byteCount
+    publishTime = handle.publishTime
+  }
+
+  /// For people, on one line.
+  var text: String {
+    let time = TimeOfDay(nanosecondsSince1970: publishTime)
+    return "\(time)  \(topic)  \(stream)  #\(sequence)  \(segment.rawValue).\(epoch)/\(slot)  \(ByteSize(byteCount))"
+  }
+}
