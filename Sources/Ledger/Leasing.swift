@@ -119,8 +119,7 @@ extension Ledger {
   func room(for lease: WaitingLease) -> (shortage: UInt64, isQuota: Bool) {
     let held = topics[lease.topic]?.bytes ?? 0
     let limit = quota(of: lease.topic)
-    let ofQuota = held + lease.capacity > limit ? held + lease.capacity - limit : 0
-    if ofQuota > 0 { return (ofQuota, true) }
+    if limit < contribution, held + lease.capacity > limit { return (held + lease.capacity - limit, true) }
     return (lease.capacity > usage.free ? lease.capacity - usage.free : 0, false)
   }
 

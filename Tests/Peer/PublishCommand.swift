@@ -22,6 +22,7 @@ struct PublishCommand: AsyncParsableCommand {
   @Argument var topic: String
   @Option(help: "Bytes of the messages, in turn, as in 0,1,64.") var sizes = Sizes(argument: "64")!
   @Option var policy = Policy.wait
+  @Option(help: "Wait at most so many milliseconds.") var timeout: Int?
   @Option(help: "Keep the last so many messages.") var keepMessages: UInt64?
   @Option(help: "Keep what lies in so many bytes.") var keepBytes: UInt64?
   @Option(help: "Keep messages for so many milliseconds.") var keepMilliseconds: Int?
@@ -61,7 +62,7 @@ struct PublishCommand: AsyncParsableCommand {
     }
     let whenFull: FullPolicy =
       switch policy {
-      case .wait: .wait(timeout: nil)
+      case .wait: .wait(timeout: timeout.map { .milliseconds($0) })
       case .fail: .fail
       case .evict: .evictOldest
       }

@@ -10,7 +10,9 @@ public struct ByteSize: Hashable, Sendable, CustomStringConvertible {
   public init(text: String) throws(InvalidQuantity) {
     guard let (number, unit) = Quantity.split(text), let factor = Self.factors[unit.lowercased()],
       let bytes = Quantity.multiply(number, by: factor)
-    else { throw InvalidQuantity(allowed: "a number of bytes, alone or with a unit, as in 4096, 64KiB, 512MiB or 2GiB") }
+    else {
+      throw InvalidQuantity(allowed: "a number of bytes, alone or with a unit, as in 4096, 64KiB, 512MiB or 2GiB")
+    }
     self.init(bytes)
   }
 

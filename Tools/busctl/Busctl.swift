@@ -15,7 +15,7 @@ struct Busctl: AsyncParsableCommand {
       EXIT CODES
         0   done
         1   failed
-        2   done, but messages were lost: the subscription lagged, or a publisher's segment was corrupt
+        2   done, but messages were lost: it lagged, or a segment was corrupt
         64  the command line is wrong
         69  no node answers, or it is gone
       """,
@@ -34,9 +34,12 @@ struct Busctl: AsyncParsableCommand {
       } else {
         try command.run()
       }
-    } catch let error as BusError where error.meansNoNode {
+    } catch let error as BusError {
       Console.report("\(error)")
-      exit(withError: ExitCode.noNode)
+      exit(withError: error.meansNoNode ? ExitCode.noNode : ExitCode.failure)
+    } catch let error as Failure {
+      Console.report("\(error)")
+      exit(withError: ExitCode.failure)
     } catch {
       exit(withError: error)
     }

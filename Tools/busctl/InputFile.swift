@@ -77,7 +77,9 @@ struct InputFile: ~Copyable {
       let count = try unsafe chunk.withUnsafeMutableBytes { try unsafe read(into: $0) }
       guard count > 0 else { return bytes }
       bytes += chunk[..<count]
-      guard bytes.count <= limit else { throw Failure("\(title) has more than \(limit) bytes, which is the whole pool") }
+      guard bytes.count <= limit else {
+        throw Failure("\(title) has more than \(limit) bytes, which is the whole pool")
+      }
       progress.advance(by: count)
     }
   }

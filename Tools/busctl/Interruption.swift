@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// Ends a command's work in good order when the user interrupts it, or it is told to terminate.
-final class Interruption: Sendable {
+final class Interruption {
   private let sources: [any DispatchSourceSignal]
   private let happened: Happened
 

@@ -33,7 +33,7 @@ struct MessageRow: Encodable {
     sequence = sample.sequence
     byteCount = sample.byteCount
     publishTime = sample.publishTime
-    let attributes = sample.readableAttributes
+    let attributes = sample.readableAttributes()
     contentType = attributes.contentType
     traceParent = attributes.traceParent
     traceState = attributes.traceState
@@ -54,7 +54,7 @@ struct MessageRow: Encodable {
 
 extension Sample {
   /// None, and a word to the user, if the publisher wrote nonsense.
-  borrowing fileprivate var readableAttributes: MessageAttributes {
+  fileprivate borrowing func readableAttributes() -> MessageAttributes {
     do {
       return try attributes()
     } catch {

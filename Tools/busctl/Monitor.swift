@@ -32,9 +32,9 @@ struct Monitor: AsyncParsableCommand {
       let observer = try await bus.observer(of: pattern.text)
       let interruption = Interruption { observer.close() }
       let (seen, gaps) = try await watch(observer)
-      if gaps > 0 { Console.report("\(gaps) handle(s) were not seen: they came faster than they could be shown") }
+      if gaps > 0 { Console.report("missed \(counted(gaps, "handle")) that came faster than they could be shown") }
       guard interruption.hasHappened || seen == count else { throw BusError.nodeLost }
-      if let count, seen < count { throw Failure("interrupted after \(seen) of \(count) handles") }
+      if let count, seen < count { throw Failure("interrupted after \(seen) of \(counted(count, "handle"))") }
     }
   }
 

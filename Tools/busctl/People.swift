@@ -21,3 +21,5 @@ extension [ClientID: ClientRow] {
 
 /// How people read the numbers of rows.
 func age(_ nanoseconds: UInt64) -> TimeSpan { TimeSpan(nanoseconds: nanoseconds) }
+
+func counted(_ number: some BinaryInteger, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

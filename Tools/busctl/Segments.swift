@@ -17,7 +17,7 @@ struct Segments: AsyncParsableCommand {
       columns: [
         .text("SEGMENT") { "\($0.segment.rawValue).\($0.epoch)" },
         .text("STATE") { $0.state.rawValue },
-        .text("SINCE") { "\(age($0.stateNanosecondsAgo))" },
+        .text("SINCE") { "\(age($0.stateNanosecondsAgo)) ago" },
         .number("SIZE") { ByteSize($0.capacity) },
         .number("MESSAGES") { $0.messages },
         .text("TOPIC") { $0.topic.text },

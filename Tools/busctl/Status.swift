@@ -20,7 +20,8 @@ struct Status: AsyncParsableCommand {
       try Console.print(text(snapshot, states: states + [PoolState(name: "sum", bytes: sum, segments: nil)]))
     }
     guard sum == pool.contribution else {
-      throw Failure("the states sum to \(sum) bytes, not to the contribution: this is a bug of the node, please report it")
+      throw Failure(
+        "the states sum to \(sum) bytes, not to the contribution: this is a bug of the node, please report it")
     }
   }
 
@@ -42,9 +43,9 @@ struct Status: AsyncParsableCommand {
       segments      \(pool.segmentsLeased) leased, \(pool.segmentsRecycled) recycled warm, \
       \(pool.segmentsReclaimed) reclaimed since the node started
       messages      \(pool.messagesLagged) lagged
-      waiting       \(pool.waitingLeases) publishers wait for memory
-      bus           \(snapshot.clients.count) clients, \(snapshot.topics.count) topics, \
-      \(snapshot.streams.count) publishers, \(snapshot.subscriptions.count) subscribers
+      waiting       \(counted(pool.waitingLeases, "publisher")) for memory
+      bus           \(counted(snapshot.clients.count, "client")), \(counted(snapshot.topics.count, "topic")), \
+      \(counted(snapshot.streams.count, "publisher")), \(counted(snapshot.subscriptions.count, "subscriber"))
       huge pages    \(EscapedText.line(pool.hugePages))
       node          pid \(pool.nodeProcessID), up \(age(pool.uptimeNanoseconds))
       """

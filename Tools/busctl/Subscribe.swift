@@ -58,7 +58,9 @@ struct Subscribe: AsyncParsableCommand {
       return try await receive(from: subscriber, into: &sink)
     }
     sink.finish()
-    if let count, end.received < count { throw Failure("interrupted after \(end.received) of \(count) messages") }
+    if let count, end.received < count {
+      throw Failure("interrupted after \(end.received) of \(counted(count, "message"))")
+    }
     if end.hasLost { throw ExitCode.messagesLost }
   }
 

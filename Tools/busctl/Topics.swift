@@ -25,7 +25,7 @@ struct Topics: AsyncParsableCommand {
 
   private static func text(_ retention: Retention) -> String {
     var limits: [String] = []
-    if let messages = retention.messages { limits.append("\(messages) messages") }
+    if let messages = retention.messages { limits.append(counted(messages, "message")) }
     if let bytes = retention.bytes { limits.append("\(ByteSize(bytes))") }
     if let age = retention.age { limits.append("\(TimeSpan(age))") }
     return limits.isEmpty ? "nothing" : limits.joined(separator: ", ")

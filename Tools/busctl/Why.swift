@@ -70,10 +70,11 @@ private struct Reasons: Encodable {
   var text: String {
     let publisher = publisher.map { "\($0.client) (\(EscapedText.line($0.name)), pid \($0.processID))" }
     return """
-      segment \(segment.segment.rawValue).\(segment.epoch)  \(segment.state) since \(age(segment.stateNanosecondsAgo))
-      holds        \(segment.messages) messages of \(segment.topic), \(segment.stream); \(ByteSize(segment.capacity)) \
-      of the pool
-      leased to    \(publisher ?? "a publisher that is gone"), \(age(segment.leasedNanosecondsAgo)) ago
+      segment    \(segment.segment.rawValue).\(segment.epoch)
+      state      \(segment.state) for \(age(segment.stateNanosecondsAgo))
+      holds      \(counted(segment.messages, "message")) of \(segment.topic), \(segment.stream)
+      size       \(ByteSize(segment.capacity)) of the pool
+      leased to  \(publisher ?? "a publisher that is gone"), \(age(segment.leasedNanosecondsAgo)) ago
 
       \(holders.isEmpty ? unheld : table)
       """
@@ -88,16 +89,17 @@ private struct Reasons: Encodable {
         .number("CLIENT") { $0.client.rawValue },
         .text("NAME") { $0.name ?? "" },
         .number("PID") { $0.processID?.description ?? "" },
-        .text("SINCE") { "\(age($0.sinceNanosecondsAgo))" },
-        .text("BECAUSE") { Self.text($0.reason) },
+        .text("SINCE") { "\(age($0.sinceNanosecondsAgo)) ago" },
+        .text("BECAUSE") { text($0.reason) },
       ])
   }
 
-  private static func text(_ reason: HolderRow.Reason) -> String {
+  private func text(_ reason: HolderRow.Reason) -> String {
     switch reason {
     case .writes: "it writes it"
-    case .promised: "it has not released it"
-    case .mapped: "it has released it, but still maps it"
+    case .promised where segment.state == .leased: "it is promised what is written to it"
+    case .promised: "it has not released it yet"
+    case .mapped: "done with it, but keeps it mapped for its next life"
     }
   }
 

@@ -15,14 +15,14 @@ struct Poolbusd: AsyncParsableCommand {
 
         --socket        POOLBUS_SOCKET        "socket": "/run/poolbus/node.sock"
         --contribution  POOLBUS_CONTRIBUTION  "contribution": "2GiB"
-        --quota         POOLBUS_QUOTAS        "quotas": ["camera/**=1GiB", "logs/**=64MiB"]
+        --quota         POOLBUS_QUOTAS        "quotas": ["camera/**=1GiB"]
         --log-level     POOLBUS_LOG_LEVEL     "logLevel": "info"
 
       POOLBUS_QUOTAS is a comma-separated list. SIGTERM and SIGINT end the node; clients keep what they have mapped.
 
       EXIT CODES
         0   told to stop
-        1   could not serve; if another node has the socket, the message names its process
+        1   could not serve: another node has the socket, for one
         64  a flag is wrong
         78  an environment variable or the configuration file is wrong
       """)

@@ -21,13 +21,13 @@ struct SettingsSource {
   /// The setting as a text, if it is set here.
   func text(_ key: Key) throws(InvalidSetting) -> String? {
     let name = AbsoluteConfigKey(prefix + [key.rawValue])
-    do {
-      return try snapshot.value(forKey: name, type: .string).value.map { "\($0)" }
-    } catch {
-      // A number in a JSON file is as good as its digits in a text.
-      if let number = try? snapshot.value(forKey: name, type: .int).value { return "\(number)" }
-      throw InvalidSetting("\(place(of: key)) must be a text or a number", exitCode: exitCode)
+    if let found = try? snapshot.value(forKey: name, type: .string) {
+      guard case .string(let text) = found.value?.content else { return nil }
+      return text
     }
+    // A number in a JSON file is as good as its digits in a text.
+    if case .int(let number) = try? snapshot.value(forKey: name, type: .int).value?.content { return "\(number)" }
+    throw InvalidSetting("\(place(of: key)) must be a text or a number", exitCode: exitCode)
   }
 
   /// The setting as a list of texts, if it is set here.
@@ -96,9 +96,8 @@ extension SettingsSource {
 
   /// Foundation says where a JSON text is wrong only in the error's details.
   private static func reason(for error: any Error) -> String {
-    guard let error = error as? CocoaError else { return "\(error)" }
-    let detail = error.userInfo["NSDebugDescription"] as? String ?? error.underlying.map { "\($0)" }
-    return detail ?? error.localizedDescription
+    guard error is CocoaError else { return "\(error)" }
+    return (error as NSError).userInfo["NSDebugDescription"] as? String ?? error.localizedDescription
   }
 }
 

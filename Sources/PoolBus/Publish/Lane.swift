@@ -13,6 +13,8 @@ struct Lane {
   var current: LeasedSegment?
   var ahead: [LeasedSegment] = []
   var sizing = SegmentSizing()
+  /// The smallest segment that could hold the last message.
+  private var lastNeed = 0
   /// How large the last segments of their own were: two alike promise a third.
   private var lastCapacity = 0
   private var isSteady = false
@@ -26,6 +28,15 @@ struct Lane {
     lastCapacity = segment.log.capacity
   }
 
+  /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.
+  mutating func capacity(for need: Int, limit: Int) -> Int {
+    lastNeed = need
+    return kind == .large ? need : max(need, sharedCapacity(limit: limit))
+  }
+
+  /// The size that the stream's rate asks for, but never so much that four segments would not fit.
+  private func sharedCapacity(limit: Int) -> Int { SegmentLayout.wholePages(min(sizing.capacity, limit / 4)) }
+
   /// The size of the segment to lease now, ahead of need; nil if none is needed yet.
   func capacityAhead(of current: SegmentWriter, limit: Int) -> Int? {
     switch kind {
@@ -33,8 +44,8 @@ struct Lane {
       // Only if such payloads come one after the other, and the pool holds several.
       return isSteady && current.capacity <= limit / 4 ? current.capacity : nil
     case .small:
-      let capacity = SegmentLayout.wholePages(min(sizing.capacity, limit / 4))
-      return current.freeByteCount < current.capacity / 2 && capacity >= SegmentLayout.minimumCapacity ? capacity : nil
+      let capacity = max(lastNeed, sharedCapacity(limit: limit))
+      return current.freeByteCount < current.capacity / 2 && capacity <= limit / 2 ? capacity : nil
     }
   }
 

@@ -103,7 +103,7 @@ final class PublisherCore: Sendable {
         return .awaits(request: request.key, isOwn: false)
       }
       makeRoom(for: wish, in: &state)
-      let capacity = min(max(wish.capacity, wish.lane == .small ? state.small.sizing.capacity : 0), limit)
+      let capacity = state[wish.lane].capacity(for: wish.capacity, limit: limit)
       return .awaits(request: request(capacity, wish.lane, isAhead: false, in: &state), isOwn: true)
     }
   }

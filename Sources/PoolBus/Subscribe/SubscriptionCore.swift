@@ -172,13 +172,14 @@ final class SubscriptionCore: Sendable {
       }
     }
     let reader = SegmentReader(mapping: mapping, epoch: handed.segment.epoch)
+    let (node, subscription) = (node, self.id)
     update { state in
       guard state.ended != .closed, let index = state.cursor(of: handed.stream) else { return }
       state.mappings[id] = mapping
-      let cursor = state.cursors[index]
       state.cursors[index].add(
         BorrowedSegment(
-          reader: reader, topic: cursor.topic, stream: cursor.stream, subscription: self.id, node: node))
+          reader: reader, topic: state.cursors[index].topic, stream: handed.stream,
+          onRelease: { node.send(.releaseSegment(handed.segment, by: subscription)) }))
     }
   }
 

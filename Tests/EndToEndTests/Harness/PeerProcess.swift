@@ -1,3 +1,4 @@
+import CPeer
 import Glibc
 import Platform
 import Synchronization
@@ -23,18 +24,17 @@ final class PeerProcess: Sendable {
     var recent: [String] = []
   }
 
-  /// Starts the program with the test's environment and `environment` beside it.
-  init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
-    name = ([program.split(separator: "/").last ?? ""] + arguments.prefix(2).map { $0[...] }).joined(separator: " ")
-    let (childInput, input) = try pipe()
-    let (output, childOutput) = try pipe()
-    processID = try spawn(
-      program, arguments, environment: environment, input: childInput.raw, output: childOutput.raw)
-    self.input = Mutex(input)
-    let descriptor = output.take()
-    try startThread(named: "peer") { [self] in
-      hear(OwnedDescriptor(adopting: descriptor))
-    }
+  /// Starts a program with its arguments.
+  init(_ words: [String]) throws {
+    name = words.prefix(3).joined(separator: " ")
+    var (input, output): (CInt, CInt) = (-1, -1)
+    // SAFETY: the strings are copied for this call, which uses them until it returns, and freed after it.
+    let copies = unsafe words.map { unsafe strdup($0) }
+    defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+    processID = unsafe poolbus_peer_spawn(copies + [nil], &input, &output)
+    guard processID > 0 else { throw Errno(rawValue: errno) }
+    self.input = Mutex(OwnedDescriptor(adopting: input))
+    try startThread(named: "peer") { [self, output] in hear(OwnedDescriptor(adopting: output)) }
   }
 
   // MARK: - Talking
@@ -81,7 +81,7 @@ final class PeerProcess: Sendable {
 
   func signal(_ number: CInt) {
     // Under the lock nobody reaps it, so that the number is still its own.
-    state.withLock { if $0.exit == nil { kill(processID, number) } }
+    state.withLock { if $0.exit == nil { Glibc.kill(processID, number) } }
   }
 
   /// Waits for its end; skips what it still says.
@@ -122,12 +122,11 @@ final class PeerProcess: Sendable {
         heard.yield(line)
       }
     }
-    var information = siginfo_t()
-    // SAFETY: here and below the structures outlive the calls. The first only waits: the process is reaped under the
-    // lock, so that its number is not another's while somebody signals it.
-    while unsafe waitid(P_PID, id_t(processID), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+    // Reaped under the lock, so that its number is not another's while somebody signals it.
+    poolbus_peer_await_end(processID)
     state.withLock { state in
       var status: Int32 = 0
+      // SAFETY: the status outlives the call.
       unsafe waitpid(processID, &status, 0)
       state.exit = status & 0x7f == 0 ? .code(status >> 8 & 0xff) : .signal(status & 0x7f)
     }

@@ -22,9 +22,6 @@ final class Workplace: Sendable {
     var orphans: [pid_t] = []
   }
 
-  /// Marks the processes that belong here, and their children.
-  private static let mark = "POOLBUS_WORKPLACE"
-
   /// Runs a test in a place of its own, with a node if `node` says so, and looks that nothing is left of it.
   static func with(
     contribution: UInt64, quotas: [String] = [], node: Bool = true,
@@ -58,8 +55,7 @@ final class Workplace: Sendable {
   /// - Parameter program: what to run it under, as in `strace -f`.
   func peer(_ command: String, under program: String = "") throws -> PeerProcess {
     let words = (program.split(separator: " ") + [Executable.peer[...]] + command.split(separator: " ")).map(String.init)
-    let peer = try PeerProcess(
-      words[0], words.dropFirst() + ["--socket", socket], environment: [Self.mark: directory])
+    let peer = try PeerProcess(words + ["--socket", socket])
     state.withLock { $0.peers.append(peer) }
     return peer
   }
@@ -105,8 +101,7 @@ final class Workplace: Sendable {
     }
     for orphan in orphans {
       kill(orphan, SIGKILL)
-      // SAFETY: no status is asked for.
-      unsafe waitpid(orphan, nil, 0)
+      waitpid(orphan, nil, 0)
     }
   }
 
@@ -169,7 +164,7 @@ final class Workplace: Sendable {
     endOrphans()
     #expect(try Self.files(in: directory) == [], "something is left in the directory of the node's socket")
     #expect(try Self.files(in: "/dev/shm").filter { $0.contains("poolbus") } == [])
-    #expect(Self.processes(marked: directory) == [])
+    #expect(try Self.processes(naming: directory) == [])
     abandon()
   }
 
@@ -199,12 +194,11 @@ final class Workplace: Sendable {
     return names.sorted()
   }
 
-  /// The processes that were started in this place, or by one that was.
-  private static func processes(marked directory: String) -> [Int32] {
-    let mark = Array("\(mark)=\(directory)\0".utf8)
-    return ((try? files(in: "/proc")) ?? []).compactMap { Int32($0) }.filter { processID in
-      guard let environment = try? File.read("/proc/\(processID)/environ") else { return false }
-      return environment.indices.contains { environment[$0...].starts(with: mark) }
+  /// The processes that name this place in their arguments, and their forked children, which have the same ones.
+  private static func processes(naming directory: String) throws(Errno) -> [Int32] {
+    try files(in: "/proc").compactMap { Int32($0) }.filter { processID in
+      // One that has just ended has none.
+      ((try? File.text("/proc/\(processID)/cmdline")) ?? "").contains(directory)
     }
   }
 }

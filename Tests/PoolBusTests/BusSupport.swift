@@ -1,0 +1,68 @@
+import Foundation
+import HandleTransport
+import Testing
+
+@testable import PoolBus
+
+/// A bus with a node of its own in this process; afterwards its pool must be empty and its directory clean.
+func withBus(
+  contribution: UInt64 = 64 << 20, _ body: (Bus) async throws -> Void
+) async throws {
+  let directory = FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
+  let configuration = BusConfiguration(
+    socketPath: "\(directory)/node.sock", embeddedNode: .init(contribution: contribution))
+  let bus = try await Bus.connect(configuration, transport: InProcessTransport())
+  try await body(bus)
+  await bus.close()
+  #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == [])
+  try FileManager.default.removeItem(atPath: directory)
+}
+
+struct Received {
+  var bytes: [UInt8]
+  var attributes: MessageAttributes
+  var topic: TopicName
+  var stream: StreamID
+  var sequence: UInt64
+  var publishTime: UInt64
+}
+
+/// A copy of the next message.
+func nextBytes(_ subscriber: Subscriber) async throws -> Received? {
+  guard let sample = try await subscriber.next() else { return nil }
+  // SAFETY: the bytes are copied while they are borrowed.
+  let bytes = unsafe sample.bytes.withUnsafeBytes { unsafe [UInt8]($0) }
+  return Received(
+    bytes: bytes, attributes: try sample.attributes(), topic: sample.topic, stream: sample.stream,
+    sequence: sample.sequence, publishTime: sample.publishTime)
+}
+
+/// Holds a sample where the test macros need a value that can be copied.
+final class HeldSample {
+  private let sample: Sample
+  init(_ sample: consuming Sample) { self.sample = sample }
+  func check(_ body: (borrowing Sample) throws -> Void) rethrows { try body(sample) }
+}
+
+func firstSample(_ subscriber: Subscriber) async throws -> HeldSample? {
+  guard let sample = try await subscriber.next() else { return nil }
+  return HeldSample(sample)
+}
+
+/// The error that publishing ends with; nil if it is published.
+func failure(publishing loan: consuming Loan, byteCount: Int? = nil) -> BusError? {
+  do throws(BusError) {
+    if let byteCount { try loan.publish(byteCount: byteCount) } else { try loan.publish() }
+    return nil
+  } catch {
+    return error
+  }
+}
+
+extension RawSpan {
+  /// Where the bytes lie.
+  var address: Int {
+    // SAFETY: only the number is used.
+    unsafe withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+  }
+}

@@ -1,0 +1,185 @@
+import BusProtocol
+import Testing
+import Vocabulary
+
+@testable import PoolNode
+
+/// The node's decisions, without sockets: what it answers, and whom it sends away.
+@Suite struct NodeCoreTests {
+  @Test func theFirstMessageMustBeHello() {
+    var world = NodeWorld()
+    let client = world.connect()
+    let actions = world.tell(client, .inspect(request: 1))
+    #expect(actions.contains { $0.isDisconnect(of: client) })
+  }
+
+  @Test func anotherProtocolVersionIsRefusedInWords() {
+    var world = NodeWorld()
+    let client = world.connect()
+    let actions = world.tell(client, .hello(Hello(protocolVersion: 99, name: "old")))
+    #expect(actions.refusal(to: client)?.code == .version)
+    #expect(actions.refusal(to: client)?.message.contains("99") == true)
+    #expect(actions.contains { $0.isDisconnect(of: client) })
+  }
+
+  @Test func whatIsAnothersCannotBeUsed() throws {
+    var world = NodeWorld()
+    let (owner, thief) = (world.join(), world.join())
+    let stream = try world.openPublisher(owner, "camera/front")
+    let subscription = try world.subscribe(owner, "**")
+    let segment = try world.lease(owner, stream)
+    let attempts: [ClientMessage] = [
+      .closePublisher(stream),
+      .requestLease(RequestLease(request: 9, stream: stream, capacity: 8192, isAhead: false)),
+      .segmentReady(segment), .sealSegment(segment), .segmentUnmapped(segment.id, by: nil),
+      .unsubscribe(subscription), .releaseSegment(segment, by: subscription),
+      .segmentUnmapped(segment.id, by: subscription),
+    ]
+    for attempt in attempts {
+      var copy = world
+      let actions = copy.tell(thief, attempt)
+      #expect(actions.refusal(to: thief)?.code == .notPermitted, "\(attempt)")
+      #expect(actions.contains { $0.isDisconnect(of: thief) }, "\(attempt)")
+      #expect(!actions.contains { $0.isDisconnect(of: owner) }, "\(attempt)")
+    }
+  }
+
+  @Test func whatIsLateHasNoEffect() throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let unknown = SegmentIdentity(id: SegmentID(rawValue: 77), epoch: 1)
+    for late: ClientMessage in [
+      .segmentReady(unknown), .sealSegment(unknown), .segmentUnmapped(unknown.id, by: nil),
+      .closePublisher(StreamID(rawValue: 77)), .unsubscribe(SubscriptionID(rawValue: 77)),
+      .releaseSegment(unknown, by: SubscriptionID(rawValue: 77)), .cancelLease(request: 5),
+    ] {
+      let actions = world.tell(client, late)
+      #expect(actions == [], "\(late)")
+    }
+  }
+
+  @Test func aSegmentOfHalfAPageIsNoSegment() throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    for capacity: UInt64 in [1, 4096, 8193, UInt64(Int.max)] {
+      var copy = world
+      let wish = RequestLease(request: 9, stream: stream, capacity: capacity, isAhead: false)
+      let actions = copy.tell(client, .requestLease(wish))
+      #expect(actions.contains { $0.isDisconnect(of: client) }, "\(capacity)")
+    }
+  }
+
+  @Test func aSegmentIsSealedAgainstOthersBeforeItIsHanded() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    _ = try world.subscribe(subscriber, "a")
+    let segment = try world.lease(publisher, stream)
+    let actions = world.tell(publisher, .segmentReady(segment))
+    let sealing = try #require(actions.firstIndex(of: .sealAgainstFurtherWriters(segment.id)))
+    let handing = try #require(actions.firstIndex { $0.message(to: subscriber)?.isHanding == true })
+    #expect(sealing < handing)
+    guard case .send(_, _, let attachment) = actions[handing] else { return }
+    #expect(attachment == .readOnly(segment.id))
+  }
+
+  @Test func aLateJoinerStartsAfterWhatIsCommitted() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let segment = try world.lease(publisher, stream)
+    _ = world.tell(publisher, .segmentReady(segment))
+    world.contents.log[segment] = [1, 2, 3]
+    let actions = world.tell(subscriber, .subscribe(.test("a")))
+    let introduced = actions.compactMap { action -> StreamIntroduced? in
+      guard case .streamIntroduced(let introduced)? = action.message(to: subscriber) else { return nil }
+      return introduced
+    }
+    #expect(introduced.map(\.firstSequence) == [4])
+    #expect(actions.contains { $0.message(to: subscriber)?.isHanding == true })
+  }
+
+  @Test func aPublisherIsToldWhoListens() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let joining = world.tell(subscriber, .subscribe(.test("a")))
+    let subscription = try #require(joining.subscribed)
+    #expect(
+      joining.contains(
+        .send(
+          .subscriberJoined(subscription, stream: stream), to: publisher, attaching: .wakePage(subscription))))
+    let leaving = world.die(subscriber)
+    #expect(leaving.contains(.send(.subscriberLeft(subscription, stream: stream), to: publisher)))
+  }
+
+  @Test func theDeadLeaveNothingBehind() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let subscription = try world.subscribe(subscriber, "**")
+    let segment = try world.lease(publisher, stream)
+    _ = world.tell(publisher, .segmentReady(segment))
+    world.contents.log[segment] = [1, 2]
+
+    let publisherEnd = world.die(publisher)
+    let sealed = SegmentSealed(subscription: subscription, stream: stream, segment: segment, slots: 2)
+    #expect(publisherEnd.contains(.send(.segmentSealed(sealed), to: subscriber)))
+    #expect(!publisherEnd.contains(.destroy(segment.id)))
+
+    let subscriberEnd = world.die(subscriber)
+    #expect(subscriberEnd.contains(.destroy(segment.id)))
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+    #expect(world.core.clients.isEmpty && world.core.streams.isEmpty && world.core.subscriptions.isEmpty)
+    #expect(world.core.segments.isEmpty && world.core.leases.isEmpty && world.core.creating.isEmpty)
+  }
+
+  @Test func aClientThatOnlyHungUpStillMapsItsSegments() throws {
+    var world = NodeWorld()
+    let publisher = world.join()
+    let stream = try world.openPublisher(publisher, "a")
+    let segment = try world.lease(publisher, stream)
+    _ = world.tell(publisher, .segmentReady(segment))
+
+    let leaving = world.leave(publisher)
+    #expect(!leaving.contains(.destroy(segment.id)))
+    #expect(world.core.ledger.poolUsage.pinned > 0)
+    let dying = world.die(publisher)
+    #expect(dying.contains(.destroy(segment.id)))
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
+  @Test func aRefusalSaysWhoHoldsWhat() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let (publisher, subscriber) = (world.join("camera"), world.join("detector"))
+    let stream = try world.openPublisher(publisher, "camera/front", whenFull: .fail)
+    _ = try world.subscribe(subscriber, "**")
+    let segment = try world.lease(publisher, stream, capacity: 64 << 10)
+    _ = world.tell(publisher, .segmentReady(segment))
+    world.contents.log[segment] = [1]
+    _ = world.tell(publisher, .sealSegment(segment))
+    let wish = RequestLease(request: 8, stream: stream, capacity: 8192, isAhead: false)
+    let refusal = world.tell(publisher, .requestLease(wish)).refusal(to: publisher)
+    #expect(refusal?.code == .poolExhausted && refusal?.request == 8)
+    for word in ["65536", "8192", "camera/front", "detector"] {
+      #expect(refusal?.message.contains(word) == true, "\(word): \(refusal?.message ?? "")")
+    }
+  }
+
+  @Test func aSnapshotSumsToTheContribution() throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    _ = try world.lease(client, stream)
+    var assembler = SnapshotAssembler()
+    var snapshot: Snapshot?
+    for action in world.tell(client, .inspect(request: 4)) {
+      if case .snapshot(let part)? = action.message(to: client) { snapshot = assembler.add(part) }
+    }
+    let pool = try #require(snapshot?.pool)
+    #expect(pool.free + pool.leased + pool.sealed + pool.retained + pool.warm + pool.pinned == pool.contribution)
+    #expect(pool.leased == 64 << 10)
+    #expect(snapshot?.holders.map(\.reason) == [.writes])
+  }
+}

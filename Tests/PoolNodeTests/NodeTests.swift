@@ -1,0 +1,58 @@
+import Foundation
+import Logging
+import Platform
+import Testing
+
+@testable import PoolNode
+
+/// The node as a process sees it: its socket, its directory, its end.
+@Suite struct NodeTests {
+  let directory = FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
+
+  func start(_ path: String) throws -> Node {
+    try Node.start(
+      NodeConfiguration(socketPath: path, contribution: 1 << 20), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+  }
+
+  @Test func theSecondNodeIsToldWhoHasTheSocket() async throws {
+    let path = "\(directory)/node.sock"
+    let first = try start(path)
+    do {
+      _ = try start(path)
+      Issue.record("two nodes have one socket")
+    } catch let error as NodeError {
+      #expect("\(error)".contains("process \(getpid()) serves \(path)"))
+    }
+    first.stop()
+    await first.waitUntilStopped()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == [])
+    try FileManager.default.removeItem(atPath: directory)
+  }
+
+  @Test func whatDeadClientsLeftIsTakenAway() async throws {
+    let path = "\(directory)/node.sock"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    for name in ["node.sock.12", "node.sock.note", "other.3"] {
+      _ = FileManager.default.createFile(atPath: "\(directory)/\(name)", contents: nil)
+    }
+    let node = try start(path)
+    let left = try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
+    #expect(left == ["node.sock", "node.sock.note", "other.3"])
+    node.stop()
+    await node.waitUntilStopped()
+    try FileManager.default.removeItem(atPath: directory)
+  }
+
+  @Test func aPathThatIsTooLongIsRefusedInWords() {
+    let path = "/tmp/" + String(repeating: "x", count: 100) + "/node.sock"
+    #expect { try start(path) } throws: { "\($0)".contains("choose a shorter one") }
+  }
+
+  @Test func aContributionThatHoldsNothingIsRefused() {
+    #expect {
+      try Node.start(
+        NodeConfiguration(socketPath: "\(directory)/n", contribution: 4096),
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    } throws: { "\($0)".contains("contribute at least") }
+  }
+}

@@ -1,0 +1,122 @@
+import BusProtocol
+import Vocabulary
+
+@testable import PoolNode
+
+/// A node's core with clients that say what a test wants.
+struct NodeWorld {
+  var core: NodeCore
+  var contents = FakeContents()
+  private var now: UInt64 = 1
+  private var lastRequest: UInt64 = 100
+
+  init(contribution: UInt64 = 1 << 20) {
+    core = NodeCore(
+      configuration: NodeConfiguration(socketPath: "/tmp/test.sock", contribution: contribution), now: 0)
+  }
+
+  mutating func connect() -> ClientID { core.clientConnected(processID: 1, userID: 0, now: now) }
+
+  mutating func join(_ name: String = "test") -> ClientID {
+    let client = connect()
+    _ = tell(client, .hello(Hello(name: name)))
+    return client
+  }
+
+  mutating func tell(_ client: ClientID, _ message: ClientMessage) -> [NodeAction] {
+    now += 1
+    return core.handle(message, from: client, contents: contents, now: now)
+  }
+
+  mutating func leave(_ client: ClientID) -> [NodeAction] {
+    core.clientLeft(client, contents: contents, now: now)
+  }
+
+  mutating func die(_ client: ClientID) -> [NodeAction] {
+    core.clientDied(client, contents: contents, now: now)
+  }
+
+  mutating func openPublisher(
+    _ client: ClientID, _ topic: String, whenFull: FullPolicy = .wait(timeout: nil)
+  ) throws -> StreamID {
+    let topic = try TopicName(topic)
+    lastRequest += 1
+    let open = OpenPublisher(request: lastRequest, topic: topic, whenFull: whenFull, retention: nil)
+    for action in tell(client, .openPublisher(open)) {
+      if case .publisherOpened(let opened)? = action.message(to: client) { return opened.stream }
+    }
+    throw Missing(what: "PublisherOpened")
+  }
+
+  mutating func subscribe(_ client: ClientID, _ pattern: String) throws -> SubscriptionID {
+    guard let subscription = tell(client, .subscribe(.test(pattern))).subscribed else {
+      throw Missing(what: "Subscribed")
+    }
+    return subscription
+  }
+
+  /// Leases a segment, and makes it.
+  mutating func lease(_ client: ClientID, _ stream: StreamID, capacity: UInt64 = 64 << 10) throws -> SegmentIdentity {
+    lastRequest += 1
+    let wish = RequestLease(request: lastRequest, stream: stream, capacity: capacity, isAhead: false)
+    for action in tell(client, .requestLease(wish)) {
+      guard case .create(let segment, _) = action else { continue }
+      for action in core.segmentCreated(segment, now: now) {
+        if case .leaseGranted(let granted)? = action.message(to: client) { return granted.segment }
+      }
+    }
+    throw Missing(what: "LeaseGranted")
+  }
+
+  /// The node did not answer with what a test goes on with.
+  struct Missing: Error {
+    var what: String
+  }
+}
+
+/// What publishers have committed, by the test's word.
+struct FakeContents: SegmentContents {
+  var log: [SegmentIdentity: [UInt64]] = [:]
+
+  func committed(in segment: SegmentIdentity) -> UInt32 { UInt32(log[segment]?.count ?? 0) }
+  func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last }
+  func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
+}
+
+extension Subscribe {
+  static func test(_ pattern: String) -> Subscribe {
+    Subscribe(
+      request: 50, pattern: try! TopicPattern(pattern), observes: false,
+      wantsRetained: true, backlog: .none)
+  }
+
+
+}
+
+extension NodeAction {
+  func message(to client: ClientID) -> NodeMessage? {
+    if case .send(let message, client, _) = self { message } else { nil }
+  }
+
+  func isDisconnect(of client: ClientID) -> Bool {
+    if case .disconnect(client, _) = self { true } else { false }
+  }
+}
+
+extension NodeMessage {
+  var isHanding: Bool { if case .segmentHanded = self { true } else { false } }
+}
+
+extension [NodeAction] {
+  func refusal(to client: ClientID) -> Refusal? {
+    for action in self {
+      if case .refusal(let refusal)? = action.message(to: client) { return refusal }
+    }
+    return nil
+  }
+
+  var subscribed: SubscriptionID? {
+    for case .send(.subscribed(let subscribed), _, _) in self { return subscribed.subscription }
+    return nil
+  }
+}
