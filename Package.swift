@@ -62,21 +62,23 @@ let package = Package(
     .executableTarget(
       name: "busctl",
       dependencies: [
-        "PoolBus",
+        "PoolBus", "ToolSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "TextTable", package: "TextTable"),
       ],
       path: "Tools/busctl", swiftSettings: swiftSettings),
     .executableTarget(
       name: "poolbusd",
       dependencies: [
-        "PoolNode",
+        "PoolNode", "ToolSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       path: "Tools/poolbusd", swiftSettings: swiftSettings),
+    .target(name: "ToolSupport", path: "Tools/ToolSupport", swiftSettings: swiftSettings),
 
     .testTarget(name: "VocabularyTests", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: swiftSettings),
@@ -86,5 +88,20 @@ let package = Package(
     .testTarget(name: "HandleTransportTests", dependencies: ["HandleTransport"], swiftSettings: swiftSettings),
     .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode"], swiftSettings: swiftSettings),
     .testTarget(name: "PoolBusTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
+    .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
+
+    // Real processes at either end.
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "poolbus-peer"],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "poolbus-peer",
+      dependencies: [
+        "CPeer", "Platform", "PoolBus", "PoolNode",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/Peer", swiftSettings: swiftSettings),
+    .target(name: "CPeer", path: "Tests/CPeer"),
   ]
 )

@@ -110,7 +110,9 @@ final class ZeroMQSocket: Sendable {
       guard let socket = unsafe state.raw else { return nil }
       let count = unsafe buffer.withUnsafeMutableBytes { buffer in
         var count: CInt
-        repeat { count = unsafe zmq_recv(socket, buffer.baseAddress, buffer.count, ZMQ_DONTWAIT) } while count < 0 && errno == EINTR
+        repeat {
+          count = unsafe zmq_recv(socket, buffer.baseAddress, buffer.count, ZMQ_DONTWAIT)
+        } while count < 0 && errno == EINTR
         return count
       }
       guard count >= 0 else { return nil }

@@ -1,4 +1,3 @@
-
 /// Packets that the other side had no room for yet, in order, with their descriptors.
 ///
 /// Bounded: who leaves so much unread is given up, so that a stopped peer can't fill this process's memory.

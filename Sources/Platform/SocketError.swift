@@ -1,4 +1,3 @@
-
 /// Why a node's socket could not be joined or taken.
 public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
   /// There is no socket at the path, or nobody answers at it.

@@ -28,7 +28,9 @@ enum HandleSockets {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      if name.hasPrefix(prefix), UInt64(name.dropFirst(prefix.count)) != nil { _ = unsafe unlink("\(directory)/\(name)") }
+      if name.hasPrefix(prefix), UInt64(name.dropFirst(prefix.count)) != nil {
+        _ = unsafe unlink("\(directory)/\(name)")
+      }
     }
   }
 }

@@ -32,7 +32,8 @@ extension NodeCore {
         subscription: subscription.id, client: subscription.client, pattern: subscription.pattern,
         observes: subscription.observes, backlogMessages: subscription.backlogMessages,
         backlogBytes: subscription.backlogBytes, backlogSegments: UInt64(subscription.backlogSegments),
-        laggedMessages: subscriptions[subscription.id]?.laggedMessages ?? 0, joinedNanosecondsAgo: age(subscription.joined))
+        laggedMessages: subscriptions[subscription.id]?.laggedMessages ?? 0,
+        joinedNanosecondsAgo: age(subscription.joined))
     }
     snapshot.segments = segmentRows.map { segment in
       SegmentRow(
@@ -100,7 +101,8 @@ extension NodeCore {
   }
 
   private func describe(_ report: ExhaustedReport, now: UInt64) -> String {
-    let what = report.quotaOf.map { "the quota of \($0), \(report.limit) bytes," } ?? "the pool of \(report.limit) bytes"
+    let what =
+      report.quotaOf.map { "the quota of \($0), \(report.limit) bytes," } ?? "the pool of \(report.limit) bytes"
     let shares = report.shares.map { share in
       let seconds = (now > share.since ? now - share.since : 0) / 1_000_000_000
       let waitsFor =
@@ -113,7 +115,9 @@ extension NodeCore {
   }
 
   private func describe(_ subscription: SubscriptionID) -> String {
-    guard let client = subscriptions[subscription]?.client, let record = clients[client] else { return "\(subscription)" }
+    guard let client = subscriptions[subscription]?.client, let record = clients[client] else {
+      return "\(subscription)"
+    }
     return "\(subscription) of \(record.name) (pid \(record.processID))"
   }
 }

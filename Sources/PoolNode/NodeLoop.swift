@@ -21,7 +21,7 @@ final class NodeLoop {
   /// The descriptor that came with the packet at hand, until an action takes it.
   private var arrived: WakePage?
   /// Clients that could not be written to, to be let go of when the actions at hand are done.
-  private var failed: [(ClientID, String)] = []
+  private var failed: [(ClientID, String?)] = []
 
   /// A subscription's wake page, which its publishers look at; the node only passes it on.
   private final class WakePage {
@@ -267,7 +267,7 @@ final class NodeLoop {
     case .wakePage(let subscription): descriptor = wakePages[subscription]?.descriptor.raw
     }
     guard connection.send(message, descriptor: descriptor) else {
-      failed.append((client, "it left too many of the node's messages unread, or closed its socket"))
+      failed.append((client, connection.waitsToSend ? "it leaves the node's messages unread" : nil))
       return
     }
     if connection.waitsToSend { watch(connection, [.readable, .writable]) }

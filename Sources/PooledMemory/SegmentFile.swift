@@ -56,9 +56,10 @@ public struct SegmentFile: ~Copyable, Sendable {
   /// Seals the file so that nobody can map it for writing, write to it or punch holes into it any more.
   ///
   /// The publisher's mapping, made before, stays writable. Call it when the publisher has mapped the segment and before
-  /// anybody else is handed it: through /proc, even a read-only descriptor could be reopened for writing.
+  /// anybody else is handed it (once more does no harm): through /proc, even a read-only descriptor could be reopened for writing.
   public borrowing func sealAgainstFurtherWriters() throws(MemoryError) {
     try attempt("seal \(id)") { () throws(Errno) in
+      guard try !MemoryFile.seals(of: descriptor.raw).contains(.seal) else { return }
       try MemoryFile.addSeals(descriptor.raw, [.futureWrite, .seal])
     }
   }

@@ -108,7 +108,8 @@ public final class SegmentWriter: @unchecked Sendable {
     of reservation: Reservation, as type: Element.Type
   ) -> MutableSpan<Element> {
     let count = reservation.byteCount / MemoryLayout<Element>.stride
-    precondition(reservation.offset % MemoryLayout<Element>.alignment == 0, "a reservation is not aligned for its elements")
+    precondition(
+      reservation.offset % MemoryLayout<Element>.alignment == 0, "a reservation is not aligned for its elements")
     // SAFETY: as above; whole elements fit, their place is aligned, and nobody else knows a type for this memory.
     let start = unsafe (mapping.base + reservation.offset).bindMemory(to: Element.self, capacity: count)
     let span = unsafe MutableSpan<Element>(_unsafeStart: start, count: count)

@@ -142,7 +142,7 @@ import Vocabulary
       (.inspect(request: 0), "Inspect.request is 0"),
       (.segmentReady(SegmentIdentity(id: SegmentID(rawValue: 1), epoch: 0)), "SegmentReady.epoch is 0"),
       (
-        .requestLease(RequestLease(request: 1, stream: StreamID(rawValue: 1), capacity: 0)),
+        .requestLease(RequestLease(request: 1, stream: StreamID(rawValue: 1), capacity: 0, isAhead: false)),
         "RequestLease.capacity is 0 bytes: a segment has 1 to 9223372036854775807"
       ),
       (

@@ -54,7 +54,9 @@ extension EndToEnd {
           }
           #expect(try await witness.ask("close", "took").last == "0")
           for peer in [publisher, subscriber, witness] { #expect(try await peer.end() == .code(0)) }
-          try await place.books("the pool is empty while children of the dead live") { $0.pool.free == $0.pool.contribution }
+          try await place.books("the pool is empty while children of the dead live") {
+            $0.pool.free == $0.pool.contribution
+          }
         }
       } catch {
         Issue.record("the seed was \(seed)")

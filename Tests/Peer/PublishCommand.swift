@@ -27,7 +27,8 @@ struct PublishCommand: AsyncParsableCommand {
   @Option(help: "Keep what lies in so many bytes.") var keepBytes: UInt64?
   @Option(help: "Keep messages for so many milliseconds.") var keepMilliseconds: Int?
   @Flag(help: "End the topic's retention.") var keepNothing = false
-  @Flag(help: "Say `waits SEQUENCE` before a loan that must wait, and `goes-on SEQUENCE` after it.") var tellWaits = false
+  @Flag(help: "Say `waits SEQUENCE` before a loan that must wait, and `goes-on SEQUENCE` after it.") var tellWaits =
+    false
 
   func run() async throws {
     let orders = try Orders()

@@ -94,7 +94,9 @@ import Testing
         let sample = try #require(await firstSample(subscriber))
         sample.check { #expect($0.bytes.address % alignment == 0) }
       }
-      await #expect(throws: BusError.invalidAlignment(3)) { _ = try await publisher.loan(byteCount: 1, alignment: 3).byteCount }
+      await #expect(throws: BusError.invalidAlignment(3)) {
+        _ = try await publisher.loan(byteCount: 1, alignment: 3).byteCount
+      }
     }
   }
 
@@ -199,7 +201,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [Waiting.block, .spin, .adaptive]) func everyWayToWaitFindsEveryMessage(waiting: Waiting) async throws {
+  @Test(arguments: [Waiting.block, .spin, .adaptive]) func everyWayToWaitFindsEveryMessage(waiting: Waiting)
+    async throws
+  {
     try await withBus { bus in
       let subscriber = try await bus.subscriber(to: "a", options: SubscriberOptions(waiting: waiting))
       let publisher = try await bus.publisher(for: "a")

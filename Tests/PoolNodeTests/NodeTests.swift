@@ -11,7 +11,8 @@ import Testing
 
   func start(_ path: String) throws -> Node {
     try Node.start(
-      NodeConfiguration(socketPath: path, contribution: 1 << 20), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      NodeConfiguration(socketPath: path, contribution: 1 << 20),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
   @Test func theSecondNodeIsToldWhoHasTheSocket() async throws {

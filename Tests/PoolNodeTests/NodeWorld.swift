@@ -90,7 +90,6 @@ extension Subscribe {
       wantsRetained: true, backlog: .none)
   }
 
-
 }
 
 extension NodeAction {

@@ -17,11 +17,12 @@ import ToolSupport
     #expect(String(decoding: lines(Array(text.utf8)), as: UTF8.self) == escaped)
   }
 
-  @Test(arguments: [
-    ([0xFF], "\\xFF"), ([0x61, 0xFF, 0xFE, 0x62], "a\\xFF\\xFEb"), ([0xC3], "\\xC3"), ([0xC3, 0x28], "\\xC3("),
-    ([0xED, 0xA0, 0x80], "\\xED\\xA0\\x80"), ([0xF0, 0x9F, 0x98], "\\xF0\\x9F\\x98"), ([0x80, 0xC3, 0xA9], "\\x80é"),
-    ([0x00], "\\x00"),
-  ] as [([UInt8], String)])
+  @Test(
+    arguments: [
+      ([0xFF], "\\xFF"), ([0x61, 0xFF, 0xFE, 0x62], "a\\xFF\\xFEb"), ([0xC3], "\\xC3"), ([0xC3, 0x28], "\\xC3("),
+      ([0xED, 0xA0, 0x80], "\\xED\\xA0\\x80"), ([0xF0, 0x9F, 0x98], "\\xF0\\x9F\\x98"), ([0x80, 0xC3, 0xA9], "\\x80é"),
+      ([0x00], "\\x00"),
+    ] as [([UInt8], String)])
   func whatIsNoTextIsEscaped(bytes: [UInt8], escaped: String) {
     #expect(String(decoding: lines(bytes), as: UTF8.self) == escaped)
   }

@@ -43,7 +43,8 @@ import Vocabulary
 
   @Test func everySettingCanComeFromEverySource() throws {
     let quotas = [
-      TopicQuota(pattern: try TopicPattern("a/**"), bytes: 1 << 30), TopicQuota(pattern: try TopicPattern("b"), bytes: 7),
+      TopicQuota(pattern: try TopicPattern("a/**"), bytes: 1 << 30),
+      TopicQuota(pattern: try TopicPattern("b"), bytes: 7),
     ]
     let made = [
       try settings(

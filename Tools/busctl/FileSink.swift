@@ -7,7 +7,6 @@ import ToolSupport
 struct FileSink: MessageSink {
   private let directory: FilePath
   private let json: Bool
-  private var progress = Progress(total: nil)
   /// The number to try next, for names that have been taken.
   private var nextNumber: [SafeFileName: Int] = [:]
 
@@ -36,11 +35,8 @@ struct FileSink: MessageSink {
       throw Failure("\(path) can't be written: \(error)")
     }
     row.path = path.string
-    progress.clear()
     try Console.print(json ? JSON.line(row) : EscapedText.line(path.string))
   }
-
-  mutating func finish() { progress.clear() }
 
   /// A file that was not there before.
   private mutating func create(_ name: SafeFileName) throws -> (FilePath, FileDescriptor) {
@@ -62,7 +58,9 @@ struct FileSink: MessageSink {
     }
   }
 
-  private mutating func write(_ bytes: RawSpan, to file: FileDescriptor) throws {
+  private func write(_ bytes: RawSpan, to file: FileDescriptor) throws {
+    var progress = Progress(total: UInt64(bytes.byteCount))
+    defer { progress.clear() }
     var written = 0
     while written < bytes.byteCount {
       let end = min(written + Progress.step, bytes.byteCount)

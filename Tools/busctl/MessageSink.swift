@@ -4,12 +4,6 @@ import ToolSupport
 /// What `busctl subscribe` does with messages.
 protocol MessageSink {
   mutating func take(_ sample: borrowing Sample) throws
-  /// After the last message.
-  mutating func finish()
-}
-
-extension MessageSink {
-  mutating func finish() {}
 }
 
 /// A received message without its payload, as `--json` shows it.

@@ -57,7 +57,6 @@ struct Subscribe: AsyncParsableCommand {
       let subscriber = try await bus.subscriber(to: pattern.text, options: options)
       return try await receive(from: subscriber, into: &sink)
     }
-    sink.finish()
     if let count, end.received < count {
       throw Failure("interrupted after \(end.received) of \(counted(count, "message"))")
     }

@@ -71,7 +71,8 @@ final class ClientLoop: Sendable {
   /// Sends a request and waits for its answer; `take` runs on the loop's thread before the next packet is read, and
   /// returns nil as long as the answer is incomplete or not one.
   func ask<Value: Sendable>(
-    request: UInt64, _ message: ClientMessage, descriptor: CInt? = nil, take: @escaping @Sendable (NodeMessage) -> Value?
+    request: UInt64, _ message: ClientMessage, descriptor: CInt? = nil,
+    take: @escaping @Sendable (NodeMessage) -> Value?
   ) async throws -> Value {
     let bytes: [UInt8]
     do { bytes = try message.encoded() } catch { throw BusError.refused("\(error)") }

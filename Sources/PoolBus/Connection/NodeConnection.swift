@@ -37,7 +37,8 @@ final class NodeConnection: Sendable {
 
   func hello(name: String) async throws -> Welcome {
     // Names reach other people's terminals: control characters stay out.
-    let shown = String(name.unicodeScalars.filter { $0.properties.generalCategory != .control }.prefix(60).map(Character.init))
+    let shown = String(
+      name.unicodeScalars.filter { $0.properties.generalCategory != .control }.prefix(60).map(Character.init))
     let message = ClientMessage.hello(Hello(name: shown))
     return try await loop.ask(request: 0, message) { answer in
       if case .welcome(let welcome) = answer { welcome } else { nil }

@@ -99,7 +99,8 @@ final class PublisherCore: Sendable {
     try state.withLock { state throws(BusError) in
       if let reserved = reserve(wish, in: &state) { return reserved }
       if let ended = state.ended { throw ended }
-      if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity }) {
+      if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity })
+      {
         return .awaits(request: request.key, isOwn: false)
       }
       makeRoom(for: wish, in: &state)
@@ -348,12 +349,12 @@ extension PublisherCore.State {
   }
 }
 
-fileprivate struct LeaseRequest {
+private struct LeaseRequest {
   var lane: Lane.Kind
   var capacity: Int
 }
 
-fileprivate struct LeaseWaiter {
+private struct LeaseWaiter {
   var token: UInt64
   var request: UInt64
   var isOwn: Bool

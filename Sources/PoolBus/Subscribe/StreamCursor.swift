@@ -146,7 +146,9 @@ struct StreamCursor {
         let end = open.end ?? open.segment.reader.sealedCount
         let committed = open.segment.reader.committed
         segments[index].visible = end.map { min($0, committed) } ?? committed
-        if open.next >= segments[index].visible { return end.map { open.next >= $0 } ?? false ? .exhausted : .nothingYet }
+        if open.next >= segments[index].visible {
+          return end.map { open.next >= $0 } ?? false ? .exhausted : .nothingYet
+        }
       }
       let slot = try open.segment.reader.slot(at: open.next)
       if slot.sequence >= expected {

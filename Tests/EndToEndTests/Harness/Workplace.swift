@@ -54,7 +54,8 @@ final class Workplace: Sendable {
   ///
   /// - Parameter program: what to run it under, as in `strace -f`.
   func peer(_ command: String, under program: String = "") throws -> PeerProcess {
-    let words = (program.split(separator: " ") + [Executable.peer[...]] + command.split(separator: " ")).map(String.init)
+    let words = (program.split(separator: " ") + [Executable.peer[...]] + command.split(separator: " ")).map(
+      String.init)
     let peer = try PeerProcess(words + ["--socket", socket])
     state.withLock { $0.peers.append(peer) }
     return peer
@@ -140,7 +141,8 @@ final class Workplace: Sendable {
       let books = try await books(location)
       if isExpected(books) { return books }
       if ContinuousClock.now > deadline {
-        Issue.record("\(what) is still not so: \(books.pool) \(books.segments) \(books.holders)", sourceLocation: location)
+        Issue.record(
+          "\(what) is still not so: \(books.pool) \(books.segments) \(books.holders)", sourceLocation: location)
         return books
       }
       try await Task.sleep(for: .milliseconds(2))
@@ -156,7 +158,9 @@ final class Workplace: Sendable {
       #expect(exit == .code(0), "\(peer)")
     }
     if let node {
-      try await books("the pool is empty") { $0.pool.free == contribution && $0.segments.isEmpty && $0.clients.count == 1 }
+      try await books("the pool is empty") {
+        $0.pool.free == contribution && $0.segments.isEmpty && $0.clients.count == 1
+      }
       await leaveInspector()
       let exit = try await node.end()
       #expect(exit == .code(0))

@@ -1,0 +1,153 @@
+import Foundation
+import Glibc
+import Platform
+import Testing
+
+@Suite struct PacketListenerTests {
+  @Test func clientsAreLetIn() throws {
+    let directory = try TemporaryDirectory()
+    let listener = try PacketListener.claim(path: directory.file("bus"))
+    #expect(try listener.acceptsNobody())
+    let client = try PacketSocket.connect(to: directory.file("bus"))
+    guard let server = try listener.accept() else {
+      Issue.record("nobody waits")
+      return
+    }
+    #expect(closesOnExec(server.raw))
+    #expect(try client.send([1]) == .sent)
+    #expect(try server.receive() == .packet([1]))
+    #expect(try server.send([2]) == .sent)
+    #expect(try client.receive() == .packet([2]))
+    #expect(try server.peerCredentials().processID == getpid())
+    #expect(try listener.acceptsNobody())
+  }
+
+  @Test func secondClaimIsToldWhoHasThePath() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    let listener = try PacketListener.claim(path: path)
+    #expect(throws: SocketError.inUse(path: path, processID: getpid())) { _ = try PacketListener.claim(path: path) }
+    // The first one has it still.
+    let client = try PacketSocket.connect(to: path)
+    while try !listener.acceptsNobody() {}
+    #expect(client.raw >= 0)
+  }
+
+  @Test func ofManyClaimsAtOnceOneWins() async throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    try leaveStaleSocket(at: path)
+    let outcomes = await withTaskGroup(of: Claim.self) { group in
+      for _ in 0..<16 { group.addTask { Claim(path: path) } }
+      return await group.reduce(into: [Claim]()) { $0.append($1) }
+    }
+    #expect(outcomes.count { $0.error == nil } == 1)
+    #expect(outcomes.count { $0.error == .inUse(path: path, processID: getpid()) } == 15)
+  }
+
+  @Test func staleSocketIsNoObstacle() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    try leaveStaleSocket(at: path)
+    #expect(FileIdentity(path: path) != nil)
+    #expect(throws: SocketError.nobodyListens(path: path)) { _ = try PacketSocket.connect(to: path) }
+    let listener = try PacketListener.claim(path: path)
+    _ = try PacketSocket.connect(to: path)
+    #expect(try !listener.acceptsNobody())
+  }
+
+  @Test func otherFilesStay() throws {
+    let directory = try TemporaryDirectory()
+    let (file, link, folder) = (directory.file("file"), directory.file("link"), directory.file("folder"))
+    try "precious".write(toFile: file, atomically: false, encoding: .utf8)
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: directory.file("nowhere"))
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    for path in [file, link, folder] {
+      let before = FileIdentity(path: path)
+      #expect(throws: SocketError.notASocket(path: path)) { _ = try PacketListener.claim(path: path) }
+      #expect(FileIdentity(path: path) == before)
+    }
+    #expect(try String(contentsOfFile: file, encoding: .utf8) == "precious")
+  }
+
+  @Test func pathHasALimit() throws {
+    let directory = try TemporaryDirectory()
+    let stem = directory.file("")
+    let longest = stem + String(repeating: "x", count: 107 - stem.utf8.count)
+    let path = longest + "x"
+    #expect(throws: SocketError.pathTooLong(path: path, limit: 107)) { _ = try PacketListener.claim(path: path) }
+    let listener = try PacketListener.claim(path: longest)
+    _ = try PacketSocket.connect(to: longest)
+    #expect(try !listener.acceptsNobody())
+  }
+
+  @Test func missingDirectoryIsNotTakenForAMissingNode() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("nowhere/bus")
+    #expect(throws: SocketError.failed(path: path, .noSuchFileOrDirectory)) {
+      _ = try PacketListener.claim(path: path)
+    }
+  }
+
+  @Test(arguments: [0o600, 0o660, 0o666] as [mode_t]) func socketHasTheModeAskedFor(mode: mode_t) throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    let listener = try PacketListener.claim(path: path, mode: mode)
+    let attributes = try FileManager.default.attributesOfItem(atPath: path)
+    #expect((attributes[.posixPermissions] as? NSNumber)?.uint32Value == mode)
+    #expect(listener.path == path)
+  }
+
+  @Test func endedListenerLeavesNoFile() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    do { _ = try PacketListener.claim(path: path) }
+    #expect(FileIdentity(path: path) == nil)
+  }
+
+  @Test func endedListenerLeavesItsSuccessorsSocket() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    var first: PacketListener? = try PacketListener.claim(path: path)
+    // Somebody cleans up by hand while the first one still listens, and another takes the path.
+    unlink(path)
+    let second = try PacketListener.claim(path: path)
+    let identity = FileIdentity(path: path)
+    first = nil
+    #expect(FileIdentity(path: path) == identity)
+    _ = try PacketSocket.connect(to: path)
+    #expect(try !second.acceptsNobody())
+    #expect(first == nil)
+  }
+}
+
+/// A listener, or why there is none.
+private final class Claim: Sendable {
+  let listener: PacketListener?
+  let error: SocketError?
+
+  init(path: String) {
+    do {
+      listener = try PacketListener.claim(path: path)
+      error = nil
+    } catch {
+      listener = nil
+      self.error = error
+    }
+  }
+}
+
+extension PacketListener {
+  fileprivate borrowing func acceptsNobody() throws -> Bool { try accept() == nil }
+}
+
+/// Leaves what a killed node leaves: a socket's file that nobody listens at.
+private func leaveStaleSocket(at path: String) throws {
+  let aside = path + ".aside"
+  do {
+    _ = try PacketListener.claim(path: path)
+    // Out of sight of the listener's end.
+    rename(path, aside)
+  }
+  guard rename(aside, path) == 0 else { throw Errno(rawValue: errno) }
+}
