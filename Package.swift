@@ -78,6 +78,16 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       path: "Tools/poolbusd", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "handover",
+      dependencies: [
+        "PoolBus", "ToolSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "TextTable", package: "TextTable"),
+      ],
+      path: "Tools/handover", swiftSettings: swiftSettings),
     .target(name: "ToolSupport", path: "Tools/ToolSupport", swiftSettings: swiftSettings),
 
     .testTarget(name: "VocabularyTests", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),

@@ -22,9 +22,10 @@ extension EndToEnd {
           books.pool.waitingLeases == 1 && books.pool.free < Self.contribution / 4
         }
         let stuck = try #require(full.streams.first).lastSequence + 1
-        try await publisher.line("waits \(stuck)")
+        // It waits shortly for other segments, too.
+        while try await publisher.line("waits") != ["\(stuck)"] {}
         subscriber.signal(SIGCONT)
-        try await publisher.line("goes-on \(stuck)")
+        while try await publisher.line("goes-on") != ["\(stuck)"] {}
         try await publisher.line("published \(Self.messages)")
         try await subscriber.line("took \(Self.messages) 0")
       }

@@ -101,23 +101,30 @@ import Testing
   @Test func endedListenerLeavesNoFile() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("bus")
-    do { _ = try PacketListener.claim(path: path) }
+    do {
+      let listener = try PacketListener.claim(path: path)
+      #expect(FileIdentity(path: path) != nil)
+      #expect(listener.raw >= 0)
+    }
     #expect(FileIdentity(path: path) == nil)
   }
 
   @Test func endedListenerLeavesItsSuccessorsSocket() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("bus")
-    var first: PacketListener? = try PacketListener.claim(path: path)
-    // Somebody cleans up by hand while the first one still listens, and another takes the path.
-    unlink(path)
-    let second = try PacketListener.claim(path: path)
-    let identity = FileIdentity(path: path)
-    first = nil
+    let second: PacketListener
+    let identity: FileIdentity?
+    do {
+      let first = try PacketListener.claim(path: path)
+      // Somebody cleans up by hand while the first one still listens, and another takes the path.
+      try FileManager.default.removeItem(atPath: path)
+      second = try PacketListener.claim(path: path)
+      identity = FileIdentity(path: path)
+      #expect(first.raw != second.raw)
+    }
     #expect(FileIdentity(path: path) == identity)
     _ = try PacketSocket.connect(to: path)
     #expect(try !second.acceptsNobody())
-    #expect(first == nil)
   }
 }
 
@@ -145,9 +152,9 @@ extension PacketListener {
 private func leaveStaleSocket(at path: String) throws {
   let aside = path + ".aside"
   do {
-    _ = try PacketListener.claim(path: path)
-    // Out of sight of the listener's end.
-    rename(path, aside)
+    let listener = try PacketListener.claim(path: path)
+    // Out of sight of the listener, which would remove it at its end.
+    try FileManager.default.moveItem(atPath: listener.path, toPath: aside)
   }
-  guard rename(aside, path) == 0 else { throw Errno(rawValue: errno) }
+  try FileManager.default.moveItem(atPath: aside, toPath: path)
 }

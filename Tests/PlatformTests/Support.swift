@@ -77,7 +77,7 @@ extension PacketSocket {
     var bytes = unsafe span.mutableBytes
     switch try receive(into: &bytes) {
     case .packet(let count, let file):
-      let identity = file.flatMap { FileIdentity($0.raw) }
+      let identity: FileIdentity? = if let file { FileIdentity(file.raw) } else { nil }
       return .packet(Array(buffer[..<count]), identity)
     case .wouldBlock: return .wouldBlock
     case .closed: return .closed
@@ -131,8 +131,11 @@ func sendPacket(_ bytes: [UInt8], descriptors: [CInt], over socket: CInt) throws
   var bytes = bytes
   // SAFETY: the buffers outlive the call, and their lengths go with them.
   let sent = unsafe control.withUnsafeMutableBytes { control in
-    unsafe control.storeBytes(
-      of: cmsghdr(cmsg_len: length, cmsg_level: SOL_SOCKET, cmsg_type: CInt(SCM_RIGHTS.rawValue)), as: cmsghdr.self)
+    var header = cmsghdr()
+    header.cmsg_len = length
+    header.cmsg_level = SOL_SOCKET
+    header.cmsg_type = CInt(SCM_RIGHTS)
+    unsafe control.storeBytes(of: header, as: cmsghdr.self)
     for (index, descriptor) in descriptors.enumerated() {
       unsafe control.storeBytes(of: descriptor, toByteOffset: MemoryLayout<cmsghdr>.size + 4 * index, as: CInt.self)
     }
@@ -144,7 +147,7 @@ func sendPacket(_ bytes: [UInt8], descriptors: [CInt], over socket: CInt) throws
         unsafe message.msg_iovlen = 1
         unsafe message.msg_control = control.baseAddress
         unsafe message.msg_controllen = length
-        return unsafe sendmsg(socket, &message, CInt(MSG_NOSIGNAL.rawValue))
+        return unsafe sendmsg(socket, &message, CInt(MSG_NOSIGNAL))
       }
     }
   }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Platform
 import Testing
@@ -5,16 +6,15 @@ import Testing
 @Suite struct ThreadTests {
   @Test(arguments: [("bus-loop", "bus-loop"), ("a-name-longer-than-kept", "a-name-longer-t"), ("", "")])
   func runsUnderItsName(name: String, kept: String) async throws {
-    let (thread, shown) = await withCheckedContinuation { continuation in
+    let (thread, shown) = try await withCheckedThrowingContinuation { continuation in
       do {
-        try startThread(named: name) { continuation.resume(returning: (gettid(), currentName())) }
+        try startThread(named: name) { continuation.resume(returning: (pthread_self(), shownName())) }
       } catch {
-        Issue.record(error)
-        continuation.resume(returning: (0, ""))
+        continuation.resume(throwing: error)
       }
     }
-    #expect(thread != 0 && thread != getpid())
-    #expect(shown == kept)
+    #expect(thread != pthread_self())
+    #expect(shown == kept + "\n")
   }
 
   @Test func letsGoOfItsBodyAtItsEnd() async throws {
@@ -53,9 +53,6 @@ private final class Last: Sendable {
   deinit { body() }
 }
 
-private func currentName() -> String {
-  var name = [CChar](repeating: 0, count: 16)
-  // SAFETY: the length goes with the buffer.
-  unsafe pthread_getname_np(pthread_self(), &name, name.count)
-  return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+private func shownName() -> String {
+  (try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)) ?? "unreadable"
 }

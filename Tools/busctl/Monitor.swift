@@ -7,7 +7,8 @@ struct Monitor: AsyncParsableCommand {
     abstract: "Watches handles as they travel, a line for each, without holding any memory.",
     discussion: """
       A line shows when the message was published, its topic, stream and sequence, where it lies as \
-      segment.epoch/slot, and its size. Handles that came faster than they could be shown are counted in the end.
+      segment.epoch/slot, and its size. Handles that came faster than they could be shown are counted in the end. \
+      Those of a publisher that lives for a few milliseconds only may go unseen: use 'busctl subscribe' to miss nothing.
       """)
 
   @Argument(

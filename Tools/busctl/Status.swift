@@ -27,6 +27,7 @@ struct Status: AsyncParsableCommand {
 
   private func text(_ snapshot: PoolSnapshot, states: [PoolState]) -> String {
     let pool = snapshot.pool
+    let publishers = snapshot.streams.count { $0.client != nil }
     let table = Table.text(
       states,
       columns: [
@@ -45,7 +46,7 @@ struct Status: AsyncParsableCommand {
       messages      \(pool.messagesLagged) lagged
       waiting       \(counted(pool.waitingLeases, "publisher")) for memory
       bus           \(counted(snapshot.clients.count, "client")), \(counted(snapshot.topics.count, "topic")), \
-      \(counted(snapshot.streams.count, "publisher")), \(counted(snapshot.subscriptions.count, "subscriber"))
+      \(counted(publishers, "publisher")), \(counted(snapshot.subscriptions.count, "subscriber"))
       huge pages    \(EscapedText.line(pool.hugePages))
       node          pid \(pool.nodeProcessID), up \(age(pool.uptimeNanoseconds))
       """

@@ -6,13 +6,13 @@ struct TimeOfDay: CustomStringConvertible {
 
   init(nanosecondsSince1970 nanoseconds: UInt64) {
     var seconds = time_t(nanoseconds / 1_000_000_000)
-    var parts = tm()
-    // SAFETY: both arguments are used only within the call.
+    // SAFETY: both arguments are used only within the call, and the time zone's name is not touched.
+    var parts = unsafe tm()
     _ = unsafe localtime_r(&seconds, &parts)
+    let (hour, minute, second) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
     let microseconds = Int32(nanoseconds % 1_000_000_000 / 1_000)
     description =
-      "\(Self.padded(parts.tm_hour, 2)):\(Self.padded(parts.tm_min, 2)):\(Self.padded(parts.tm_sec, 2))"
-      + ".\(Self.padded(microseconds, 6))"
+      "\(Self.padded(hour, 2)):\(Self.padded(minute, 2)):\(Self.padded(second, 2)).\(Self.padded(microseconds, 6))"
   }
 
   private static func padded(_ number: Int32, _ digits: Int) -> String {

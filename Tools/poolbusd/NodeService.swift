@@ -13,7 +13,9 @@ struct NodeService: Service {
     await withTaskCancellationOrGracefulShutdownHandler {
       await node.waitUntilStopped()
     } onCancelOrGracefulShutdown: {
+      logger.info("node was told to stop")
       node.stop()
     }
+    logger.info("node has stopped")
   }
 }

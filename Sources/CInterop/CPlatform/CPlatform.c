@@ -33,7 +33,7 @@ static int make_address(struct sockaddr_un *address, const char *path) {
   memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
   if (length == 0 || length >= sizeof address->sun_path) {
-    errno = ENAMETOOLONG;
+    errno = length == 0 ? EINVAL : ENAMETOOLONG;
     return -1;
   }
   memcpy(address->sun_path, path, length);

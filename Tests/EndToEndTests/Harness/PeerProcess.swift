@@ -49,7 +49,7 @@ final class PeerProcess: Sendable {
     }
   }
 
-  /// Waits for a line that begins with these words; skips all before it.
+  /// Waits for its next line with the first of these words; the line must begin with all of them.
   ///
   /// - Returns: the line's further words.
   @discardableResult
@@ -59,7 +59,9 @@ final class PeerProcess: Sendable {
       let line = try await nextLine()
       let words = line.split(separator: " ")
       if words.starts(with: wanted) { return words.dropFirst(wanted.count).map(String.init) }
-      if words.first == "error" { throw PeerFailure(who: description, what: "said '\(line)', not '\(beginning)'") }
+      if words.first == wanted.first || words.first == "error" {
+        throw PeerFailure(who: description, what: "said '\(line)', not '\(beginning)'")
+      }
     }
   }
 
