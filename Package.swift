@@ -71,7 +71,7 @@ let package = Package(
     .executableTarget(
       name: "poolbusd",
       dependencies: [
-        "PoolNode", "ToolSupport",
+        "PoolNode", "ToolSupport", "Vocabulary",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Logging", package: "swift-log"),

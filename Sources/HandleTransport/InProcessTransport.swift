@@ -6,7 +6,8 @@ import Synchronization
 /// Senders and receivers find each other by the endpoint's name within one transport.
 public final class InProcessTransport: HandleTransport {
   fileprivate struct Exchange {
-    var senders: [String: InProcessSender] = [:]
+    /// Who is bound to an endpoint; not held, so that a sender which is let go frees its endpoint.
+    var senders: [String: ObjectIdentifier] = [:]
     var receivers: [String: [InProcessReceiver]] = [:]
   }
 
@@ -18,7 +19,7 @@ public final class InProcessTransport: HandleTransport {
     let sender = InProcessSender(endpoint, self)
     let isFree = exchange.withLock { exchange in
       guard exchange.senders[endpoint] == nil else { return false }
-      exchange.senders[endpoint] = sender
+      exchange.senders[endpoint] = ObjectIdentifier(sender)
       return true
     }
     guard isFree else { throw TransportError(endpoint: endpoint, problem: "another sender is bound to it") }
@@ -45,11 +46,15 @@ private final class InProcessSender: HandleSender {
     self.transport = transport
   }
 
+  deinit { close() }
+
   var sentCount: UInt64 { count.load(ordering: .relaxed) }
   var sentByteCount: UInt64 { byteCount.load(ordering: .relaxed) }
 
   func send(_ handle: RawSpan) {
-    let receivers = transport.exchange.withLock { $0.senders[endpoint] === self ? $0.receivers[endpoint] : nil }
+    let receivers: [InProcessReceiver]? = transport.exchange.withLock { exchange in
+      exchange.senders[endpoint] == ObjectIdentifier(self) ? exchange.receivers[endpoint] ?? [] : nil
+    }
     guard let receivers else { return }
     count.add(1, ordering: .relaxed)
     byteCount.add(UInt64(handle.byteCount), ordering: .relaxed)
@@ -58,7 +63,7 @@ private final class InProcessSender: HandleSender {
 
   func close() {
     transport.exchange.withLock { exchange in
-      if exchange.senders[endpoint] === self { exchange.senders[endpoint] = nil }
+      if exchange.senders[endpoint] == ObjectIdentifier(self) { exchange.senders[endpoint] = nil }
     }
   }
 }
@@ -82,7 +87,11 @@ private final class InProcessReceiver: HandleReceiver {
   var descriptor: CInt { event.raw }
 
   func connect(to endpoint: String) throws(TransportError) {
-    transport.exchange.withLock { $0.receivers[endpoint, default: []].append(self) }
+    guard !queue.withLock({ $0.isClosed }) else { throw TransportError(endpoint: endpoint, problem: "it was closed") }
+    transport.exchange.withLock { exchange in
+      guard exchange.receivers[endpoint]?.contains(where: { $0 === self }) != true else { return }
+      exchange.receivers[endpoint, default: []].append(self)
+    }
   }
 
   func disconnect(from endpoint: String) {

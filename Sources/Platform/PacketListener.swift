@@ -36,7 +36,14 @@ public struct PacketListener: ~Copyable, Sendable {
     let slash = path.lastIndex(of: "/")
     let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     func system(_ result: CInt) throws(SocketError) -> CInt {
-      do { return try check(result) } catch { throw SocketError(error, path: path) }
+      do throws(Errno) {
+        return try check(result)
+      } catch .noSuchFileOrDirectory {
+        // The directory, not a node, is missing.
+        throw .failed(path: path, .noSuchFileOrDirectory)
+      } catch {
+        throw SocketError(error, path: path)
+      }
     }
     // SAFETY: here and below the kernel copies paths before the calls return.
     let lock = OwnedDescriptor(adopting: try system(unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))

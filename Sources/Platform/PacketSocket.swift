@@ -89,7 +89,6 @@ public struct PacketSocket: ~Copyable, Sendable {
     if count < 0 {
       switch Errno(rawValue: errno) {
       case .resourceTemporarilyUnavailable: return .wouldBlock
-      case .connectionReset: return .closed
       case let error: throw error
       }
     }

@@ -285,6 +285,18 @@ import Testing
     #expect(closed.take() == nil)
   }
 
+  @Test(arguments: Kind.allCases) func senderThatWasLetGoSendsNoMore(kind: Kind) throws {
+    let world = try World(kind)
+    let inbox = try world.inbox(from: "a", "b", prefixes: [""])
+    var sender: (any HandleSender)? = try world.sender()
+    weak let weakly = sender
+    if let sender { try inbox.meet(sender, greeting: "hello") }
+    sender = nil
+    #expect(weakly == nil)
+    let other = try world.sender("b")
+    try inbox.meet(other, greeting: "other")
+  }
+
   @Test(arguments: Kind.allCases) func receiverAndSenderMayOutliveTheirTransport(kind: Kind) throws {
     let (sender, inbox): (any HandleSender, Inbox)
     do {

@@ -18,14 +18,15 @@ struct World: ~Copyable {
 
   init(_ kind: Kind) throws {
     var template = [CChar]("/tmp/poolbus-handles-XXXXXX".utf8CString)
-    // SAFETY: the call fills in the template's end.
-    guard unsafe mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
-    directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    transport =
+    let transport: any HandleTransport =
       switch kind {
       case .zeroMQ: try ZeroMQTransport()
       case .inProcess: InProcessTransport()
       }
+    // SAFETY: the call fills in the template's end.
+    guard unsafe mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
+    self.transport = transport
+    directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: directory) }

@@ -100,12 +100,12 @@ import Testing
     _ = try line.fill(with: padding)
     #expect(!line.send([1], descriptor: 1_000_000))
   }
+}
 
-  private let padding = [UInt8](repeating: 0, count: 1024)
+private let padding = [UInt8](repeating: 0, count: 1024)
 
-  private func numbered(_ number: Int) -> [UInt8] {
-    (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } + padding
-  }
+private func numbered(_ number: Int) -> [UInt8] {
+  (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } + padding
 }
 
 /// An outbox before a socket, and the other side; a class, as the macros of Swift Testing can't carry owners.
