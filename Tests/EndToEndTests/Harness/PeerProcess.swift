@@ -30,7 +30,7 @@ final class PeerProcess: Sendable {
     var (input, output): (CInt, CInt) = (-1, -1)
     // SAFETY: the strings are copied for this call, which uses them until it returns, and freed after it.
     let copies = unsafe words.map { unsafe strdup($0) }
-    defer { for unsafecopy in unsafe copies { unsafe free(copy) } }
+    defer { for index in unsafe copies.indices { unsafe free(copies[index]) } }
     processID = unsafe poolbus_peer_spawn(copies + [nil], &input, &output)
     guard processID > 0 else { throw Errno(rawValue: errno) }
     self.input = Mutex(OwnedDescriptor(adopting: input))
