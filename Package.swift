@@ -95,10 +95,13 @@ let package = Package(
     .testTarget(name: "PooledMemoryTests", dependencies: ["PooledMemory"], swiftSettings: swiftSettings),
     .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: swiftSettings),
     .testTarget(name: "BusProtocolTests", dependencies: ["BusProtocol"], swiftSettings: swiftSettings),
-    .testTarget(name: "HandleTransportTests", dependencies: ["HandleTransport"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "HandleTransportTests", dependencies: ["CZeroMQ", "HandleTransport", "Platform"],
+      swiftSettings: swiftSettings),
     .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode"], swiftSettings: swiftSettings),
     .testTarget(name: "PoolBusTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
     .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
+    .testTarget(name: "DocumentationTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
 
     // Real processes at either end.
     .testTarget(

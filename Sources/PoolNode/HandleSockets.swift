@@ -4,11 +4,12 @@ import Vocabulary
 /// The sockets at which clients publish handles: siblings of the node's own, so that its directory's permissions guard
 /// them too. A client that is killed leaves its behind; the node, which chose the path, takes it away.
 enum HandleSockets {
-  /// Room for the number of a client behind the socket path.
-  static let suffixByteCount = 21
+  /// Room for what follows the socket path.
+  static let suffixByteCount = 32
 
+  /// The node's process is in the name: a client of an earlier node that lives on keeps its own socket.
   static func path(beside socketPath: String, client: ClientID) -> String {
-    "\(socketPath).\(client.rawValue)"
+    "\(socketPath).\(getpid())-\(client.rawValue)"
   }
 
   static func remove(beside socketPath: String, client: ClientID) {
@@ -28,7 +29,10 @@ enum HandleSockets {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      if name.hasPrefix(prefix), UInt64(name.dropFirst(prefix.count)) != nil {
+      guard name.hasPrefix(prefix) else { continue }
+      let numbers = name.dropFirst(prefix.count).split(separator: "-", omittingEmptySubsequences: false)
+      guard numbers.count == 2, numbers.allSatisfy({ UInt64($0) != nil }) else { continue }
+      _ = unsafe unlink("\(directory)/\(name)")
         _ = unsafe unlink("\(directory)/\(name)")
       }
     }

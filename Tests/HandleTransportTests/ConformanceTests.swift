@@ -145,9 +145,13 @@ import Testing
     while slow.take() != nil {}
     let padding = String(repeating: "x", count: 200)
     let sent = 50_000
-    for number in 0..<sent { sender.send("\(number) \(padding)") }
-    sender.send("end of all")
-    #expect(try quick.next() == "end of all")
+    for number in 0..<sent {
+      sender.send("\(number) \(padding)")
+      // No faster than the quick one, so that the slow one's own limits are what fills up.
+      guard number.isMultiple(of: 500) else { continue }
+      sender.send("end of \(number)")
+      #expect(try quick.next() == "end of \(number)")
+    }
 
     // What had room comes in order, and the receiver is as good as new.
     var numbers: [Int] = []
@@ -162,7 +166,7 @@ import Testing
         handle = try slow.next()
       }
     }
-    #expect(numbers.count >= 1000 && numbers.count < sent)
+    #expect(numbers.count >= 900 && numbers.count < 10_000)
     #expect(zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 })
   }
 

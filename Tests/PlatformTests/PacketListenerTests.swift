@@ -36,13 +36,15 @@ import Testing
   @Test func ofManyClaimsAtOnceOneWins() async throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("bus")
-    try leaveStaleSocket(at: path)
-    let outcomes = await withTaskGroup(of: Claim.self) { group in
-      for _ in 0..<16 { group.addTask { Claim(path: path) } }
-      return await group.reduce(into: [Claim]()) { $0.append($1) }
+    for _ in 0..<100 {
+      try leaveStaleSocket(at: path)
+      let outcomes = await withTaskGroup(of: Claim.self) { group in
+        for _ in 0..<8 { group.addTask { Claim(path: path) } }
+        return await group.reduce(into: [Claim]()) { $0.append($1) }
+      }
+      #expect(outcomes.count { $0.error == nil } == 1)
+      #expect(outcomes.count { $0.error == .inUse(path: path, processID: getpid()) } == 7)
     }
-    #expect(outcomes.count { $0.error == nil } == 1)
-    #expect(outcomes.count { $0.error == .inUse(path: path, processID: getpid()) } == 15)
   }
 
   @Test func staleSocketIsNoObstacle() throws {

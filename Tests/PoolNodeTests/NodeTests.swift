@@ -33,12 +33,12 @@ import Testing
   @Test func whatDeadClientsLeftIsTakenAway() async throws {
     let path = "\(directory)/node.sock"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    for name in ["node.sock.12", "node.sock.note", "other.3"] {
+    for name in ["node.sock.77-12", "node.sock.note", "other.77-3"] {
       _ = FileManager.default.createFile(atPath: "\(directory)/\(name)", contents: nil)
     }
     let node = try start(path)
     let left = try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
-    #expect(left == ["node.sock", "node.sock.note", "other.3"])
+    #expect(left == ["node.sock", "node.sock.note", "other.77-3"])
     node.stop()
     await node.waitUntilStopped()
     try FileManager.default.removeItem(atPath: directory)

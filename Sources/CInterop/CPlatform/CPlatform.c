@@ -92,7 +92,7 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
   ssize_t received;
   do {
     received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    // A peer that hung up with packets unread is told of once, ahead of the packets it sent: they come next, then the end.
+    // That a peer hung up with packets unread is said once, ahead of the packets it sent: they come next, then the end.
   } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
   if (received < 0) return received;
 
