@@ -33,8 +33,6 @@ enum HandleSockets {
       let numbers = name.dropFirst(prefix.count).split(separator: "-", omittingEmptySubsequences: false)
       guard numbers.count == 2, numbers.allSatisfy({ UInt64($0) != nil }) else { continue }
       _ = unsafe unlink("\(directory)/\(name)")
-        _ = unsafe unlink("\(directory)/\(name)")
-      }
     }
   }
 }

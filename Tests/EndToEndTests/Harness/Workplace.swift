@@ -33,6 +33,7 @@ final class Workplace: Sendable {
       try await test(place)
       try await place.close()
     } catch {
+      await place.recordBooks()
       place.abandon()
       throw error
     }
@@ -149,6 +150,14 @@ final class Workplace: Sendable {
     }
   }
 
+  /// Notes how things stood when the test failed.
+  private func recordBooks() async {
+    guard let inspector = state.withLock({ $0.inspector }) else { return }
+    // Not in the test's own task, which its time limit may have cancelled.
+    guard let books = try? await Task.detached(operation: { try await inspector.inspect() }).value else { return }
+    Issue.record("the books: \(books.text)")
+  }
+
   // MARK: - The end
 
   /// Ends all in good order: afterwards the pool must be empty and the place bare.
@@ -204,6 +213,22 @@ final class Workplace: Sendable {
       // One that has just ended has none.
       ((try? File.text("/proc/\(processID)/cmdline")) ?? "").contains(directory)
     }
+  }
+}
+
+extension PoolSnapshot {
+  /// For a person who asks why a test failed.
+  fileprivate var text: String {
+    let holders = Dictionary(grouping: holders, by: \.segment)
+    let segments = segments.map { segment in
+      let held = holders[segment.segment, default: []].map { holder in
+        "\(holder.client) \(holder.subscription.map { "\($0)" } ?? "publisher") \(holder.reason)"
+      }
+      return "\(segment.segment).\(segment.epoch) of \(segment.topic) \(segment.stream): \(segment.state), "
+        + "\(segment.capacity) bytes, \(segment.messages) messages, held by \(held)"
+    }
+    let clients = clients.map { "\($0.client) is \($0.name), process \($0.processID)" }
+    return (["\(pool)"] + clients + segments).joined(separator: "\n")
   }
 }
 
