@@ -53,7 +53,7 @@ extension Ledger {
     actions.append(.lag(segment.identity, of: subscription, stream: segment.stream))
     // It may be reading right now: the memory must not become another message.
     if segment.handed.contains(subscription) { segments[id]?.isForced = true }
-    void(id, for: subscription)
+    void(id, for: subscription, isTaken: true)
   }
 
   /// Takes from a subscription beyond its backlog limit what is oldest; the newest segment is left to it.

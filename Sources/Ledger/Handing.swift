@@ -18,10 +18,11 @@ extension Ledger {
     _ stream: StreamID, to id: SubscriptionID, now: UInt64, _ actions: inout [LedgerAction]
   ) {
     while let next = subscriptions[id]?.waiting[stream]?.first, let segment = segments[next], segment.isReady,
-      subscriptions[id]?.handedCount[stream, default: 0] ?? 0 < limits.handedWindow
+      mayHold(segment, id)
     {
       subscriptions[id]?.waiting[stream]?.removeFirst()
-      subscriptions[id]?.handedCount[stream, default: 0] += 1
+      subscriptions[id]?.heldCount[stream, default: 0] += 1
+      subscriptions[id]?.heldBytes += segment.capacity
       let warm = segment.mappings[.subscription(id)] != nil
       segments[next]?.handed.insert(id)
       if !warm { addMapping(next, .subscription(id), now: now) }
@@ -30,6 +31,20 @@ extension Ledger {
         actions.append(.tellSealed(segment.identity, to: id, stream: stream, slots: segment.slots))
       }
     }
+  }
+
+  private func mayHold(_ segment: SegmentRecord, _ id: SubscriptionID) -> Bool {
+    guard let subscription = subscriptions[id] else { return false }
+    let count = subscription.heldCount[segment.stream, default: 0]
+    if count == 0 { return true }
+    return count < limits.handedWindow
+      && subscription.heldBytes + segment.capacity <= contribution / limits.handedShare
+  }
+
+  /// The subscription has given a segment back that it was handed.
+  mutating func giveBack(_ segment: SegmentRecord, _ id: SubscriptionID) {
+    subscriptions[id]?.heldCount[segment.stream, default: 1] -= 1
+    subscriptions[id]?.heldBytes -= segment.capacity
   }
 
   /// The publisher has mapped the segment, and the node has sealed it against other writers: it may be handed.
@@ -68,10 +83,12 @@ extension Ledger {
   }
 
   /// The promise is over: released, or taken away.
-  mutating func void(_ id: SegmentID, for subscription: SubscriptionID) {
+  ///
+  /// - Parameter isTaken: the subscription holds on to what it was handed until it says that it has unmapped it.
+  mutating func void(_ id: SegmentID, for subscription: SubscriptionID, isTaken: Bool = false) {
     guard let segment = segments[id], segments[id]?.promises.removeValue(forKey: subscription) != nil else { return }
     if segments[id]?.handed.remove(subscription) != nil {
-      subscriptions[subscription]?.handedCount[segment.stream, default: 1] -= 1
+      if isTaken { subscriptions[subscription]?.taken.insert(id) } else { giveBack(segment, subscription) }
     } else {
       subscriptions[subscription]?.waiting[segment.stream]?.removeAll { $0 == id }
     }
@@ -102,6 +119,9 @@ extension Ledger {
   mutating func dropMapping(_ id: SegmentID, _ holder: Holder) {
     segments[id]?.mappings[holder] = nil
     if case .subscription(let subscription) = holder {
+      if let segment = segments[id], subscriptions[subscription]?.taken.remove(id) != nil {
+        giveBack(segment, subscription)
+      }
       subscriptions[subscription]?.mappings.remove(id)
       forgetIfOver(subscription)
     }
@@ -122,6 +142,8 @@ extension Ledger {
     case (_, .subscription(let subscription)) where segment.handed.contains(subscription):
       void(id, for: subscription)
       reclaimIfReleased(id, now: now, &actions)
+      handNext(segment.stream, to: subscription, now: now, &actions)
+    case (_, .subscription(let subscription)):
       handNext(segment.stream, to: subscription, now: now, &actions)
     default: break
     }

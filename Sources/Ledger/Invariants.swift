@@ -58,12 +58,12 @@ extension Ledger {
         subscription.backlogBytes == backlog.reduce(0) { $0 + $1.capacity }
           && subscription.backlogMessages == backlog.reduce(0) { $0 + UInt64($1.slots) },
         "the backlog of \(subscription.id) is miscounted")
-      for (stream, count) in subscription.handedCount {
-        let handed = (streams[stream]?.segments ?? []).filter {
-          segments[$0]?.handed.contains(subscription.id) == true
+      for (stream, count) in subscription.heldCount {
+        let held = (streams[stream]?.segments ?? []).filter {
+          segments[$0]?.handed.contains(subscription.id) == true || subscription.taken.contains($0)
         }
-        check(count == handed.count, "\(subscription.id) was handed \(handed.count) of \(stream), not \(count)")
-        check(count <= limits.handedWindow, "\(subscription.id) has \(count) segments of \(stream), beyond the window")
+        check(count == held.count, "\(subscription.id) holds \(held.count) of \(stream), not \(count)")
+        check(count <= limits.handedWindow, "\(subscription.id) holds \(count) of \(stream), beyond the window")
       }
     }
     return found

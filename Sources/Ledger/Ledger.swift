@@ -9,8 +9,10 @@ import Vocabulary
 /// Every byte of the contribution is free, or in one segment, which is in one ``SegmentState``.
 public struct Ledger: Sendable {
   public struct Limits: Sendable {
-    /// Segments of one stream that a subscription may have and not have released. So a stopped one pins few.
+    /// Segments of one stream that a subscription may have and not have given back. So a stopped one pins few.
     public var handedWindow = 4
+    /// The share of the pool that a subscription may have so, beyond one segment of each stream: one in so many.
+    public var handedShare: UInt64 = 4
     /// Segments that are kept warm for a stream.
     public var warmSegmentsPerStream = 4
     /// How long, in nanoseconds, one waits for holders to unmap what was taken from them before more is taken.

@@ -70,8 +70,12 @@ struct SubscriptionRecord: Sendable {
   var hasLeft = false
   /// What it was promised and not yet handed, by stream, in the order of the leases.
   var waiting: [StreamID: [SegmentID]] = [:]
-  /// How many segments of each stream it has and has not released.
-  var handedCount: [StreamID: Int] = [:]
+  /// How many segments of each stream it has and has not given back: not released, or taken from it and not unmapped.
+  var heldCount: [StreamID: Int] = [:]
+  /// The bytes of these.
+  var heldBytes: UInt64 = 0
+  /// Those of them that were taken from it.
+  var taken: Set<SegmentID> = []
   /// The sealed segments that it has not released, oldest first.
   var backlog: [SegmentID] = []
   var backlogMessages: UInt64 = 0

@@ -15,6 +15,7 @@ public struct PoolRow: Hashable, Codable, Sendable {
   public var segmentsLeased: UInt64
   public var segmentsRecycled: UInt64
   public var segmentsReclaimed: UInt64
+  /// Messages that policies took from subscriptions which had not released them; some may have been read all the same.
   public var messagesLagged: UInt64
   /// Whether segments are backed by huge pages, and why not. At most 255 bytes travel; the rest is cut.
   public var hugePages: String

@@ -647,6 +647,9 @@ struct  Poolbus__PoolRow
   uint64_t segments_leased;
   uint64_t segments_recycled;
   uint64_t segments_reclaimed;
+  /*
+   * taken by policies from subscriptions that had not released them
+   */
   uint64_t messages_lagged;
   /*
    * whether segments are backed by huge pages, and why not
