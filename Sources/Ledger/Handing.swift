@@ -12,8 +12,8 @@ extension Ledger {
     if segment.state == .retained { move(id, to: .sealed, now: now) }
   }
 
-  /// Hands what waits, in the order of the leases, as far as the window reaches: a subscription that does not release
-  /// what it has is not given more to hold.
+  /// Hands what waits, in the order of the leases, as far as the window reaches: a subscription that does not read what
+  /// it has is not given more to hold.
   mutating func hand(
     _ stream: StreamID, to id: SubscriptionID, now: UInt64, _ actions: inout [LedgerAction]
   ) {
@@ -21,8 +21,8 @@ extension Ledger {
       mayHold(segment, id)
     {
       subscriptions[id]?.waiting[stream]?.removeFirst()
-      subscriptions[id]?.heldCount[stream, default: 0] += 1
-      subscriptions[id]?.heldBytes += segment.capacity
+      subscriptions[id]?.unreadCount[stream, default: 0] += 1
+      subscriptions[id]?.unreadBytes += segment.capacity
       let warm = segment.mappings[.subscription(id)] != nil
       segments[next]?.handed.insert(id)
       if !warm { addMapping(next, .subscription(id), now: now) }
@@ -35,16 +35,16 @@ extension Ledger {
 
   private func mayHold(_ segment: SegmentRecord, _ id: SubscriptionID) -> Bool {
     guard let subscription = subscriptions[id] else { return false }
-    let count = subscription.heldCount[segment.stream, default: 0]
+    let count = subscription.unreadCount[segment.stream, default: 0]
     if count == 0 { return true }
     return count < limits.handedWindow
-      && subscription.heldBytes + segment.capacity <= contribution / limits.handedShare
+      && subscription.unreadBytes + segment.capacity <= contribution / limits.handedShare
   }
 
-  /// The subscription has given a segment back that it was handed.
-  mutating func giveBack(_ segment: SegmentRecord, _ id: SubscriptionID) {
-    subscriptions[id]?.heldCount[segment.stream, default: 1] -= 1
-    subscriptions[id]?.heldBytes -= segment.capacity
+  /// The subscription has come to the end of a segment that it was handed: the window moves on.
+  mutating func moveWindow(past segment: SegmentRecord, of id: SubscriptionID) {
+    subscriptions[id]?.unreadCount[segment.stream, default: 1] -= 1
+    subscriptions[id]?.unreadBytes -= segment.capacity
   }
 
   /// The publisher has mapped the segment, and the node has sealed it against other writers: it may be handed.
@@ -57,6 +57,24 @@ extension Ledger {
     for subscription in segment.promises.keys.sorted() {
       hand(segment.stream, to: subscription, now: now, &actions)
     }
+    return settle(actions, now: now)
+  }
+
+  /// The subscription has moved past the segment, but still borrows from it.
+  public mutating func passed(
+    _ identity: SegmentIdentity, by id: SubscriptionID, now: UInt64
+  ) -> [LedgerAction] {
+    guard let segment = segments[identity.id], segment.epoch == identity.epoch, let subscription = subscriptions[id]
+    else { return [] }
+    if subscription.taken.contains(identity.id) {
+      subscriptions[id]?.taken.remove(identity.id)
+    } else {
+      guard segment.handed.contains(id), !subscription.passed.contains(identity.id) else { return [] }
+      subscriptions[id]?.passed.insert(identity.id)
+    }
+    moveWindow(past: segment, of: id)
+    var actions: [LedgerAction] = []
+    handNext(segment.stream, to: id, now: now, &actions)
     return settle(actions, now: now)
   }
 
@@ -84,11 +102,17 @@ extension Ledger {
 
   /// The promise is over: released, or taken away.
   ///
-  /// - Parameter isTaken: the subscription holds on to what it was handed until it says that it has unmapped it.
+  /// - Parameter isTaken: the subscription may not know yet; what it was handed counts until it says something of it.
   mutating func void(_ id: SegmentID, for subscription: SubscriptionID, isTaken: Bool = false) {
     guard let segment = segments[id], segments[id]?.promises.removeValue(forKey: subscription) != nil else { return }
     if segments[id]?.handed.remove(subscription) != nil {
-      if isTaken { subscriptions[subscription]?.taken.insert(id) } else { giveBack(segment, subscription) }
+      if subscriptions[subscription]?.passed.remove(id) == nil {
+        if isTaken {
+          subscriptions[subscription]?.taken.insert(id)
+        } else {
+          moveWindow(past: segment, of: subscription)
+        }
+      }
     } else {
       subscriptions[subscription]?.waiting[segment.stream]?.removeAll { $0 == id }
     }
@@ -120,7 +144,7 @@ extension Ledger {
     segments[id]?.mappings[holder] = nil
     if case .subscription(let subscription) = holder {
       if let segment = segments[id], subscriptions[subscription]?.taken.remove(id) != nil {
-        giveBack(segment, subscription)
+        moveWindow(past: segment, of: subscription)
       }
       subscriptions[subscription]?.mappings.remove(id)
       forgetIfOver(subscription)

@@ -58,12 +58,13 @@ extension Ledger {
         subscription.backlogBytes == backlog.reduce(0) { $0 + $1.capacity }
           && subscription.backlogMessages == backlog.reduce(0) { $0 + UInt64($1.slots) },
         "the backlog of \(subscription.id) is miscounted")
-      for (stream, count) in subscription.heldCount {
-        let held = (streams[stream]?.segments ?? []).filter {
-          segments[$0]?.handed.contains(subscription.id) == true || subscription.taken.contains($0)
+      for (stream, count) in subscription.unreadCount {
+        let unread = (streams[stream]?.segments ?? []).filter {
+          let isUnread = segments[$0]?.handed.contains(subscription.id) == true && !subscription.passed.contains($0)
+          return isUnread || subscription.taken.contains($0)
         }
-        check(count == held.count, "\(subscription.id) holds \(held.count) of \(stream), not \(count)")
-        check(count <= limits.handedWindow, "\(subscription.id) holds \(count) of \(stream), beyond the window")
+        check(count == unread.count, "\(subscription.id) has \(unread.count) of \(stream) to read, not \(count)")
+        check(count <= limits.handedWindow, "\(subscription.id) has \(count) of \(stream), beyond the window")
       }
     }
     return found

@@ -9,9 +9,9 @@ import Vocabulary
 /// Every byte of the contribution is free, or in one segment, which is in one ``SegmentState``.
 public struct Ledger: Sendable {
   public struct Limits: Sendable {
-    /// Segments of one stream that a subscription may have and not have given back. So a stopped one pins few.
+    /// Segments of one stream that a subscription may have and not have read. So a stopped one pins few.
     public var handedWindow = 4
-    /// The share of the pool that a subscription may have so, beyond one segment of each stream: one in so many.
+    /// The share of the pool that it may have so, beyond one segment of each stream: one in so many.
     public var handedShare: UInt64 = 4
     /// Segments that are kept warm for a stream.
     public var warmSegmentsPerStream = 4

@@ -70,12 +70,14 @@ struct SubscriptionRecord: Sendable {
   var hasLeft = false
   /// What it was promised and not yet handed, by stream, in the order of the leases.
   var waiting: [StreamID: [SegmentID]] = [:]
-  /// How many segments of each stream it has and has not given back: not released, or taken from it and not unmapped.
-  var heldCount: [StreamID: Int] = [:]
+  /// How many segments of each stream it was handed and has not come to the end of, as far as one knows.
+  var unreadCount: [StreamID: Int] = [:]
   /// The bytes of these.
-  var heldBytes: UInt64 = 0
-  /// Those of them that were taken from it.
+  var unreadBytes: UInt64 = 0
+  /// Those of them that were taken from it, and that it has not said a word of since.
   var taken: Set<SegmentID> = []
+  /// Segments that it has read to the end, but still borrows from.
+  var passed: Set<SegmentID> = []
   /// The sealed segments that it has not released, oldest first.
   var backlog: [SegmentID] = []
   var backlogMessages: UInt64 = 0

@@ -77,6 +77,10 @@ extension NodeCore {
       let decided = ledger.seal(segment, slots: contents.committed(in: segment), now: now)
       return execute(decided, contents: contents, now: now)
 
+    case .segmentPassed(let segment, let subscription):
+      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      return execute(ledger.passed(segment, by: subscription, now: now), contents: contents, now: now)
+
     case .releaseSegment(let segment, let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
       return execute(ledger.release(segment, by: subscription, now: now), contents: contents, now: now)

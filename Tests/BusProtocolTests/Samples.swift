@@ -83,6 +83,7 @@ struct Samples {
       .requestLease(RequestLease(request: uint64(from: 1), stream: id(), capacity: capacity(), isAhead: bool())),
       .segmentReady(segment()),
       .sealSegment(segment()),
+      .segmentPassed(segment(), by: id()),
       .releaseSegment(segment(), by: id()),
       .segmentUnmapped(id(), by: id()),
       .segmentUnmapped(id(), by: nil),

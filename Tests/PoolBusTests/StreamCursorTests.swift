@@ -130,7 +130,7 @@ private struct TestStream {
   mutating func hand(_ segment: Segment) {
     cursor.add(
       BorrowedSegment(
-        reader: segment.reader, topic: topic, stream: cursor.stream, onRelease: {}))
+        reader: segment.reader, topic: topic, stream: cursor.stream, onPass: {}, onRelease: {}))
   }
 
   mutating func publish(in segment: Segment) {

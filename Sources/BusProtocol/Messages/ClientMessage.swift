@@ -13,6 +13,8 @@ public enum ClientMessage: Hashable, Sendable {
   case segmentReady(SegmentIdentity)
   /// The publisher will commit nothing more.
   case sealSegment(SegmentIdentity)
+  /// The subscription has moved past the segment, but still borrows from it: it may be handed the next.
+  case segmentPassed(SegmentIdentity, by: SubscriptionID)
   /// The subscription has moved past the segment and borrows nothing of it. It may still have it mapped.
   case releaseSegment(SegmentIdentity, by: SubscriptionID)
   /// The answer to ``NodeMessage/forgetSegment(_:by:)``; nil speaks of the publisher's own mapping.

@@ -26,6 +26,11 @@ extension ClientMessage {
       try message.put("segment_ready") { fields throws(ProtocolError) in try fields.put(segment) }
     case .sealSegment(let segment):
       try message.put("seal_segment") { fields throws(ProtocolError) in try fields.put(segment) }
+    case .segmentPassed(let segment, let subscription):
+      try message.put("segment_passed") { fields throws(ProtocolError) in
+        try fields.put(segment)
+        try fields.putID("subscription", subscription)
+      }
     case .releaseSegment(let segment, let subscription):
       try message.put("release_segment") { fields throws(ProtocolError) in
         try fields.put(segment)
@@ -57,6 +62,7 @@ extension ClientMessage {
     case "request_lease": return .requestLease(try RequestLease(fields))
     case "segment_ready": return .segmentReady(try fields.segment())
     case "seal_segment": return .sealSegment(try fields.segment())
+    case "segment_passed": return .segmentPassed(try fields.segment(), by: try fields.id("subscription"))
     case "release_segment": return .releaseSegment(try fields.segment(), by: try fields.id("subscription"))
     case "segment_unmapped":
       return .segmentUnmapped(try fields.id("segment"), by: try fields.optionalID("subscription"))

@@ -502,6 +502,51 @@ void   poolbus__seal_segment__free_unpacked
   assert(message->base.descriptor == &poolbus__seal_segment__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__segment_passed__init
+                     (Poolbus__SegmentPassed         *message)
+{
+  static const Poolbus__SegmentPassed init_value = POOLBUS__SEGMENT_PASSED__INIT;
+  *message = init_value;
+}
+size_t poolbus__segment_passed__get_packed_size
+                     (const Poolbus__SegmentPassed *message)
+{
+  assert(message->base.descriptor == &poolbus__segment_passed__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__segment_passed__pack
+                     (const Poolbus__SegmentPassed *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__segment_passed__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__segment_passed__pack_to_buffer
+                     (const Poolbus__SegmentPassed *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__segment_passed__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__SegmentPassed *
+       poolbus__segment_passed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__SegmentPassed *)
+     protobuf_c_message_unpack (&poolbus__segment_passed__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__segment_passed__free_unpacked
+                     (Poolbus__SegmentPassed *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__segment_passed__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__release_segment__init
                      (Poolbus__ReleaseSegment         *message)
 {
@@ -1627,7 +1672,7 @@ void   poolbus__holder_row__free_unpacked
   assert(message->base.descriptor == &poolbus__holder_row__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor poolbus__client_message__field_descriptors[12] =
+static const ProtobufCFieldDescriptor poolbus__client_message__field_descriptors[13] =
 {
   {
     "hello",
@@ -1773,6 +1818,18 @@ static const ProtobufCFieldDescriptor poolbus__client_message__field_descriptors
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "segment_passed",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__ClientMessage, body_case),
+    offsetof(Poolbus__ClientMessage, segment_passed),
+    &poolbus__segment_passed__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__client_message__field_indices_by_name[] = {
   11,   /* field[11] = cancel_lease */
@@ -1783,6 +1840,7 @@ static const unsigned poolbus__client_message__field_indices_by_name[] = {
   8,   /* field[8] = release_segment */
   5,   /* field[5] = request_lease */
   7,   /* field[7] = seal_segment */
+  12,   /* field[12] = segment_passed */
   6,   /* field[6] = segment_ready */
   9,   /* field[9] = segment_unmapped */
   3,   /* field[3] = subscribe */
@@ -1791,7 +1849,7 @@ static const unsigned poolbus__client_message__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__client_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor poolbus__client_message__descriptor =
 {
@@ -1801,7 +1859,7 @@ const ProtobufCMessageDescriptor poolbus__client_message__descriptor =
   "Poolbus__ClientMessage",
   "poolbus",
   sizeof(Poolbus__ClientMessage),
-  12,
+  13,
   poolbus__client_message__field_descriptors,
   poolbus__client_message__field_indices_by_name,
   1,  poolbus__client_message__number_ranges,
@@ -2407,6 +2465,70 @@ const ProtobufCMessageDescriptor poolbus__seal_segment__descriptor =
   poolbus__seal_segment__field_indices_by_name,
   1,  poolbus__seal_segment__number_ranges,
   (ProtobufCMessageInit) poolbus__seal_segment__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__segment_passed__field_descriptors[3] =
+{
+  {
+    "segment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPassed, segment),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPassed, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscription",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPassed, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__segment_passed__field_indices_by_name[] = {
+  1,   /* field[1] = epoch */
+  0,   /* field[0] = segment */
+  2,   /* field[2] = subscription */
+};
+static const ProtobufCIntRange poolbus__segment_passed__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor poolbus__segment_passed__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.SegmentPassed",
+  "SegmentPassed",
+  "Poolbus__SegmentPassed",
+  "poolbus",
+  sizeof(Poolbus__SegmentPassed),
+  3,
+  poolbus__segment_passed__field_descriptors,
+  poolbus__segment_passed__field_indices_by_name,
+  1,  poolbus__segment_passed__number_ranges,
+  (ProtobufCMessageInit) poolbus__segment_passed__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__release_segment__field_descriptors[3] =

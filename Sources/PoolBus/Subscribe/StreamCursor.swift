@@ -160,6 +160,6 @@ struct StreamCursor {
   }
 
   private mutating func finish(_ index: Int) {
-    segments.remove(at: index).segment.giveBack()
+    segments.remove(at: index).segment.pass()
   }
 }

@@ -179,6 +179,7 @@ final class SubscriptionCore: Sendable {
       state.cursors[index].add(
         BorrowedSegment(
           reader: reader, topic: state.cursors[index].topic, stream: handed.stream,
+          onPass: { node.send(.segmentPassed(handed.segment, by: subscription)) },
           onRelease: { node.send(.releaseSegment(handed.segment, by: subscription)) }))
     }
   }

@@ -26,6 +26,7 @@ typedef struct Poolbus__RequestLease Poolbus__RequestLease;
 typedef struct Poolbus__CancelLease Poolbus__CancelLease;
 typedef struct Poolbus__SegmentReady Poolbus__SegmentReady;
 typedef struct Poolbus__SealSegment Poolbus__SealSegment;
+typedef struct Poolbus__SegmentPassed Poolbus__SegmentPassed;
 typedef struct Poolbus__ReleaseSegment Poolbus__ReleaseSegment;
 typedef struct Poolbus__SegmentUnmapped Poolbus__SegmentUnmapped;
 typedef struct Poolbus__Inspect Poolbus__Inspect;
@@ -113,7 +114,8 @@ typedef enum {
   POOLBUS__CLIENT_MESSAGE__BODY_RELEASE_SEGMENT = 9,
   POOLBUS__CLIENT_MESSAGE__BODY_SEGMENT_UNMAPPED = 10,
   POOLBUS__CLIENT_MESSAGE__BODY_INSPECT = 11,
-  POOLBUS__CLIENT_MESSAGE__BODY_CANCEL_LEASE = 12
+  POOLBUS__CLIENT_MESSAGE__BODY_CANCEL_LEASE = 12,
+  POOLBUS__CLIENT_MESSAGE__BODY_SEGMENT_PASSED = 13
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__CLIENT_MESSAGE__BODY__CASE)
 } Poolbus__ClientMessage__BodyCase;
 
@@ -134,6 +136,7 @@ struct  Poolbus__ClientMessage
     Poolbus__SegmentUnmapped *segment_unmapped;
     Poolbus__Inspect *inspect;
     Poolbus__CancelLease *cancel_lease;
+    Poolbus__SegmentPassed *segment_passed;
   };
 };
 #define POOLBUS__CLIENT_MESSAGE__INIT \
@@ -296,6 +299,21 @@ struct  Poolbus__SealSegment
 #define POOLBUS__SEAL_SEGMENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__seal_segment__descriptor) \
     , 0, 0 }
+
+
+/*
+ * The subscription has moved past the segment, but still borrows from it: it may be handed the next.
+ */
+struct  Poolbus__SegmentPassed
+{
+  ProtobufCMessage base;
+  uint64_t segment;
+  uint32_t epoch;
+  uint64_t subscription;
+};
+#define POOLBUS__SEGMENT_PASSED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__segment_passed__descriptor) \
+    , 0, 0, 0 }
 
 
 /*
@@ -985,6 +1003,25 @@ Poolbus__SealSegment *
 void   poolbus__seal_segment__free_unpacked
                      (Poolbus__SealSegment *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__SegmentPassed methods */
+void   poolbus__segment_passed__init
+                     (Poolbus__SegmentPassed         *message);
+size_t poolbus__segment_passed__get_packed_size
+                     (const Poolbus__SegmentPassed   *message);
+size_t poolbus__segment_passed__pack
+                     (const Poolbus__SegmentPassed   *message,
+                      uint8_t             *out);
+size_t poolbus__segment_passed__pack_to_buffer
+                     (const Poolbus__SegmentPassed   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__SegmentPassed *
+       poolbus__segment_passed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__segment_passed__free_unpacked
+                     (Poolbus__SegmentPassed *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__ReleaseSegment methods */
 void   poolbus__release_segment__init
                      (Poolbus__ReleaseSegment         *message);
@@ -1495,6 +1532,9 @@ typedef void (*Poolbus__SegmentReady_Closure)
 typedef void (*Poolbus__SealSegment_Closure)
                  (const Poolbus__SealSegment *message,
                   void *closure_data);
+typedef void (*Poolbus__SegmentPassed_Closure)
+                 (const Poolbus__SegmentPassed *message,
+                  void *closure_data);
 typedef void (*Poolbus__ReleaseSegment_Closure)
                  (const Poolbus__ReleaseSegment *message,
                   void *closure_data);
@@ -1591,6 +1631,7 @@ extern const ProtobufCMessageDescriptor poolbus__request_lease__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__cancel_lease__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_ready__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__seal_segment__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__segment_passed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__release_segment__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_unmapped__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__inspect__descriptor;
