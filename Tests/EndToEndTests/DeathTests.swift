@@ -36,9 +36,10 @@ extension EndToEnd {
           witness.tell("run")
 
           for round in 1...kills {
-            publisher.tell("publish \(batch)")
             let victim = Victim.allCases.randomElement(using: &random)!
-            let process = try await start(victim, in: place, round, &random)
+            let process = try await start(victim, in: place, round, &random) {
+              publisher.tell("publish \(batch)")
+            }
             _ = try await place.books()
             process.signal(SIGKILL)
             _ = try await place.books()
@@ -46,7 +47,7 @@ extension EndToEnd {
             _ = try await place.books()
           }
 
-          try await publisher.line("published \(kills * batch)")
+          for round in 1...kills { try await publisher.line("published \(round * batch)") }
           try await subscriber.line("took \(kills * batch) 0")
           // Forked children of the dead still live here: they hold nothing but copies.
           try await place.books("all that the dead held has come back") { books in
@@ -64,35 +65,40 @@ extension EndToEnd {
       }
     }
 
-    /// Starts a victim, and brings it to where it is to be killed.
+    /// Starts a victim, and brings it to where it is to be killed; the living publish when it has joined.
     private func start(
-      _ victim: Victim, in place: Workplace, _ number: Int, _ random: inout SplitMix64
+      _ victim: Victim, in place: Workplace, _ number: Int, _ random: inout SplitMix64, publish: () -> Void
     ) async throws -> PeerProcess {
       let topic = "victim/\(number) --sizes 300,70000"
       let living = "living --sizes 8,4096,100000"
       switch victim {
       case .publisherInMidWrite, .publisherWithChild:
+        publish()
         let process = try await place.publisher(topic)
         try await process.ask("publish 5", "published 5")
         try await process.ask("loan \(Int.random(in: 1...1_000_000, using: &random))", "loaned")
         if victim == .publisherWithChild { try await fork(process, in: place) }
         return process
       case .publisherAtWork:
+        publish()
         let process = try await place.publisher(topic)
         process.tell("run")
         try await pause(&random)
         return process
       case .subscriberHoldingSamples, .subscriberWithChild:
         let process = try await place.subscriber(living)
+        publish()
         try await process.ask("hold 3", "took 3 0")
         if victim == .subscriberWithChild { try await fork(process, in: place) }
         return process
       case .subscriberAtWork:
         let process = try await place.subscriber(living)
+        publish()
         process.tell("run")
         try await pause(&random)
         return process
       case .joining:
+        publish()
         let process = try place.peer(Bool.random(using: &random) ? "publish \(topic)" : "subscribe \(living)")
         try await pause(&random)
         return process
