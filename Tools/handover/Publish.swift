@@ -1,71 +1,81 @@
 import ArgumentParser
 import Foundation
 import PoolBus
-import SystemPackage
 
 extension Handover {
-  /// Publishes every regular file below a folder, each as one message, read straight into the pool.
+  /// Hands every regular file below a folder over, each as one message, read straight into the pool; tells how it went.
   struct Publish: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(shouldDisplay: false)
+    static let configuration = CommandConfiguration(
+      abstract: "Hands the files over, through the node at $POOLBUS_SOCKET, and reports.")
 
-    @Option var socket: String
+    @Option(help: "How many receive them.") var subscribers: Int
     @Argument var folder: String
 
     func run() async throws {
-      let bus = try await Bus.connect(
-        BusConfiguration(socketPath: socket, name: "handover publish", embeddedNode: nil))
-      let publisher = try await bus.publisher(for: Handover.topic)
-      var report = PublishReport()
+      let folder = try Folder(folder)
+      guard !folder.files.isEmpty else { throw Failure("there is no regular file below \(folder.path)") }
+      let bus = try await Bus.connect(BusConfiguration(name: "handover publish", embeddedNode: nil))
+      let publisher = try await bus.publisher(for: Handover.files)
+      let receipts = try await bus.subscriber(to: Handover.receipts)
+      var rounds: [RoundResult] = []
+      for round in Round.allCases { rounds.append(try await hand(folder, in: round, through: publisher, receipts)) }
+      let handles = bus.sentHandles
+      publisher.close()
+      receipts.close()
+      let pool = try await poolWhenAllHaveLeft(bus)
+      await bus.close()
+
+      let report = Report(folder: folder, rounds: rounds, handles: handles, pool: pool)
+      print(report.text)
+      try report.check()
+      print("every payload was the file on disk, for each of \(subscribers) subscribers")
+    }
+
+    /// Hands all files over, and waits until every subscriber says that it has them.
+    private func hand(
+      _ folder: Folder, in round: Round, through publisher: Publisher, _ receipts: Subscriber
+    ) async throws -> RoundResult {
+      var result = RoundResult(round: round)
       let clock = ContinuousClock()
       let start = clock.now
-      for path in regularFiles(below: folder) {
+      for path in folder.files {
         do {
-          report.bytes += try await hand(path, to: publisher)
-          report.files += 1
-        } catch let error as Errno {
-          report.unreadable.append("\(path): \(error)")
+          result.bytes += try await hand(path, in: folder, to: publisher)
+          result.files += 1
+        } catch let error as Unreadable {
+          result.unreadable.append(error)
         }
       }
-      let end = MessageAttributes(user: [Handover.endAttribute: String(report.files)])
-      try await publisher.loan(byteCount: 0, attributes: end).publish()
-      report.seconds = (clock.now - start) / .seconds(1)
-      (report.handles, report.handleBytes) = bus.sentHandles
-      try report.print()
-      await bus.close()
+      try await publisher.loan(byteCount: 0, attributes: MessageAttributes(user: [Handover.end: ""])).publish()
+      while result.receipts.count < subscribers, let sample = try await receipts.next() {
+        // SAFETY: the bytes are copied while they are borrowed.
+        let text = unsafe sample.bytes.withUnsafeBytes { unsafe Data($0) }
+        result.receipts.append(try JSONDecoder().decode(Receipt.self, from: text))
+      }
+      result.seconds = (clock.now - start) / .seconds(1)
+      return result
     }
 
     /// - Returns: the file's size.
-    private func hand(_ path: String, to publisher: Publisher) async throws -> Int {
-      let file = try FileDescriptor.open(FilePath(path), .readOnly, options: [.closeOnExec, .noFollow])
-      defer { try? file.close() }
-      let size = Int(try file.seek(offset: 0, from: .end))
-      try file.seek(offset: 0, from: .start)
-      let attributes = MessageAttributes(
-        contentType: "application/octet-stream", user: [Handover.pathAttribute: path])
-      var loan = try await publisher.loan(byteCount: size, attributes: attributes)
-      // SAFETY: the kernel writes into the loan, which is borrowed until it has.
-      let count = try unsafe loan.mutableBytes.withUnsafeMutableBytes { room in
-        var count = 0
-        while count < size {
-          let read = unsafe try file.read(into: UnsafeMutableRawBufferPointer(rebasing: room[count...]))
-          if read == 0 { break }
-          count += read
-        }
-        return count
-      }
-      try loan.publish(byteCount: count)
-      return count
+    private func hand(_ path: String, in folder: Folder, to publisher: Publisher) async throws -> Int {
+      let file = try InputFile(path, in: folder.path)
+      let status = try file.status()
+      let byteCount = Int(status.size)
+      var loan = try await publisher.loan(
+        byteCount: byteCount, attributes: MessageAttributes(user: [Handover.path: path]))
+      try file.read(status, into: &loan.mutableBytes)
+      try loan.publish()
+      return byteCount
     }
 
-    /// The folder's regular files, of all depths; symbolic links are not followed.
-    private func regularFiles(below folder: String) -> [String] {
-      let keys: Set<URLResourceKey> = [.isRegularFileKey, .isSymbolicLinkKey]
-      let all = FileManager.default.enumerator(
-        at: URL(filePath: folder), includingPropertiesForKeys: Array(keys))
-      return (all?.compactMap { $0 as? URL } ?? []).filter { url in
-        let values = try? url.resourceValues(forKeys: keys)
-        return values?.isRegularFile == true && values?.isSymbolicLink != true
-      }.map { $0.path(percentEncoded: false) }
+    /// The node's books when the subscribers have left and the last memory has come back, or should have long ago.
+    private func poolWhenAllHaveLeft(_ bus: Bus) async throws -> PoolRow {
+      let deadline = ContinuousClock.now + .seconds(10)
+      while true {
+        let books = try await bus.inspect()
+        let isEmpty = books.clients.count == 1 && books.pool.free == books.pool.contribution
+        if isEmpty || ContinuousClock.now > deadline { return books.pool }
+      }
     }
   }
 }
