@@ -78,16 +78,20 @@ struct InputFile: ~Copyable {
     throw Unreadable(path: path, reason: "it changed while it was read")
   }
 
-  func digest() throws(Unreadable) -> SHA256Digest {
+  /// - Parameter limit: bytes after which it reads no further, should the file grow as fast as it is read.
+  func digest(limit: Int) throws(Unreadable) -> SHA256Digest {
     var hash = SHA256()
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    var total = 0
     do {
-      while true {
+      while total <= limit {
         // SAFETY: as above.
         let count = try unsafe buffer.withUnsafeMutableBytes { try unsafe descriptor.read(into: $0) }
-        if count == 0 { return hash.finalize() }
+        if count == 0 { break }
         hash.update(data: buffer[..<count])
+        total += count
       }
+      return hash.finalize()
     } catch {
       throw Unreadable(path: path, reason: "\(error)")
     }

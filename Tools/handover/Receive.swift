@@ -47,7 +47,7 @@ extension Handover {
         var hash = SHA256()
         // SAFETY: the bytes are read while they are borrowed.
         unsafe payload.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
-        let isSame = try InputFile(path, in: folder).digest() == hash.finalize()
+        let isSame = try InputFile(path, in: folder).digest(limit: payload.byteCount) == hash.finalize()
         return isSame ? nil : "\(path): the payload is not what is on disk"
       } catch {
         return "\(error)"
