@@ -90,22 +90,24 @@ let package = Package(
       path: "Tools/handover", swiftSettings: swiftSettings),
     .target(name: "ToolSupport", path: "Tools/ToolSupport", swiftSettings: swiftSettings),
 
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swiftSettings),
     .testTarget(name: "VocabularyTests", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: swiftSettings),
     .testTarget(name: "PooledMemoryTests", dependencies: ["PooledMemory"], swiftSettings: swiftSettings),
-    .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: swiftSettings),
+    .testTarget(name: "LedgerTests", dependencies: ["Ledger", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "BusProtocolTests", dependencies: ["BusProtocol"], swiftSettings: swiftSettings),
     .testTarget(
       name: "HandleTransportTests", dependencies: ["CZeroMQ", "HandleTransport", "Platform"],
       swiftSettings: swiftSettings),
     .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode"], swiftSettings: swiftSettings),
-    .testTarget(name: "PoolBusTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
+    .testTarget(name: "PoolBusTests", dependencies: ["PoolBus", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
     .testTarget(name: "DocumentationTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
 
     // Real processes at either end.
     .testTarget(
-      name: "EndToEndTests", dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "poolbus-peer"],
+      name: "EndToEndTests",
+      dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "TestSupport", "poolbus-peer"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "poolbus-peer",

@@ -14,6 +14,10 @@ extension Ledger {
 
   /// Hands what waits, in the order of the leases, as far as the window reaches: a subscription that does not read what
   /// it has is not given more to hold.
+  ///
+  /// Only a segment that was complete before the next one was leased keeps that one back. All of its messages come
+  /// before the next one's, so it can be read to its end without it. Of two segments that were open together either may
+  /// hold the message that the other's reader needs first.
   mutating func hand(
     _ stream: StreamID, to id: SubscriptionID, now: UInt64, _ actions: inout [LedgerAction]
   ) {
@@ -21,7 +25,7 @@ extension Ledger {
       mayHold(segment, id)
     {
       subscriptions[id]?.waiting[stream]?.removeFirst()
-      subscriptions[id]?.unreadCount[stream, default: 0] += 1
+      subscriptions[id]?.unread[stream, default: []].append(next)
       subscriptions[id]?.unreadBytes += segment.capacity
       let warm = segment.mappings[.subscription(id)] != nil
       segments[next]?.handed.insert(id)
@@ -35,15 +39,20 @@ extension Ledger {
 
   private func mayHold(_ segment: SegmentRecord, _ id: SubscriptionID) -> Bool {
     guard let subscription = subscriptions[id] else { return false }
-    let count = subscription.unreadCount[segment.stream, default: 0]
-    if count == 0 { return true }
-    return count < limits.handedWindow
+    let before = unreadBefore(segment, of: subscription)
+    if before == 0 { return true }
+    return before < limits.handedWindow
       && subscription.unreadBytes + segment.capacity <= contribution / limits.handedShare
+  }
+
+  /// How many segments of its stream, complete before it was leased, the subscription has and has not read.
+  func unreadBefore(_ segment: SegmentRecord, of subscription: SubscriptionRecord) -> Int {
+    subscription.unread[segment.stream, default: []].count { (segments[$0]?.completion ?? .max) < segment.lease }
   }
 
   /// The subscription has come to the end of a segment that it was handed: the window moves on.
   mutating func moveWindow(past segment: SegmentRecord, of id: SubscriptionID) {
-    subscriptions[id]?.unreadCount[segment.stream, default: 1] -= 1
+    subscriptions[id]?.unread[segment.stream]?.removeAll { $0 == segment.id }
     subscriptions[id]?.unreadBytes -= segment.capacity
   }
 

@@ -58,13 +58,18 @@ extension Ledger {
         subscription.backlogBytes == backlog.reduce(0) { $0 + $1.capacity }
           && subscription.backlogMessages == backlog.reduce(0) { $0 + UInt64($1.slots) },
         "the backlog of \(subscription.id) is miscounted")
-      for (stream, count) in subscription.unreadCount {
+      for (stream, listed) in subscription.unread {
         let unread = (streams[stream]?.segments ?? []).filter {
           let isUnread = segments[$0]?.handed.contains(subscription.id) == true && !subscription.passed.contains($0)
           return isUnread || subscription.taken.contains($0)
         }
-        check(count == unread.count, "\(subscription.id) has \(unread.count) of \(stream) to read, not \(count)")
-        check(count <= limits.handedWindow, "\(subscription.id) has \(count) of \(stream), beyond the window")
+        check(Set(unread) == Set(listed), "\(subscription.id) has \(unread) of \(stream) to read, not \(listed)")
+      }
+      for (stream, waiting) in subscription.waiting {
+        guard let next = waiting.first.flatMap({ segments[$0] }), next.isReady else { continue }
+        check(
+          unreadBefore(next, of: subscription) > 0,
+          "\(next.identity) of \(stream) is kept from \(subscription.id), which has nothing to read before it")
       }
     }
     return found

@@ -35,7 +35,9 @@ extension Ledger {
     for subscription in segment.promises.keys.sorted() { void(id, for: subscription) }
     var actions: [LedgerAction] = [.refuse(lease: lease, .outOfMemory), .destroy(id)]
     remove(id)
-    for subscription in segment.promises.keys.sorted() { endIfOver(segment.stream, for: subscription, &actions) }
+    for subscription in segment.promises.keys.sorted() {
+      handNext(segment.stream, to: subscription, now: now, &actions)
+    }
     return settle(actions, now: now)
   }
 
@@ -145,6 +147,9 @@ extension Ledger {
     segments[id]?.isReady = false
     segments[id]?.isAskedBack = false
     segments[id]?.leasedAt = now
+    let event = nextEvent()
+    segments[id]?.lease = event
+    segments[id]?.completion = nil
     // The order of a stream's segments is the order of their leases.
     streams[lease.stream]?.segments.removeAll { $0 == id }
     streams[lease.stream]?.segments.append(id)
@@ -158,7 +163,8 @@ extension Ledger {
   private mutating func create(for lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) {
     let id = nextSegment()
     var segment = SegmentRecord(
-      id: id, capacity: lease.capacity, stream: lease.stream, topic: lease.topic, leasedAt: now, stateSince: now)
+      id: id, capacity: lease.capacity, stream: lease.stream, topic: lease.topic, leasedAt: now, lease: nextEvent(),
+      stateSince: now)
     segment.mappings[.publisher(lease.stream)] = now
     segments[id] = segment
     usage.free -= lease.capacity

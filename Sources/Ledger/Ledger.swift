@@ -43,6 +43,8 @@ public struct Ledger: Sendable {
   /// The latest time that was told.
   var clock: UInt64 = 0
   private var lastSegment: UInt64 = 0
+  /// Leases and completions so far.
+  private var lastEvent: UInt64 = 0
 
   /// - Parameter quotas: the first whose pattern matches a topic counts.
   public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits()) {
@@ -61,6 +63,12 @@ public struct Ledger: Sendable {
   mutating func nextSegment() -> SegmentID {
     lastSegment += 1
     return SegmentID(rawValue: lastSegment)
+  }
+
+  /// The place of a lease or a completion among all of them.
+  mutating func nextEvent() -> UInt64 {
+    lastEvent += 1
+    return lastEvent
   }
 
   /// The one place where bytes change their state.

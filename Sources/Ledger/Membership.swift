@@ -133,7 +133,7 @@ extension Ledger {
     streams[id] = nil
     for subscription in stream.subscriptions {
       subscriptions[subscription]?.ended.remove(id)
-      subscriptions[subscription]?.unreadCount[id] = nil
+      subscriptions[subscription]?.unread[id] = nil
       subscriptions[subscription]?.waiting[id] = nil
     }
     topics[stream.topic]?.streams.remove(id)

@@ -18,6 +18,8 @@ extension Ledger {
     guard let segment = segments[id] else { return }
     segments[id]?.slots = slots
     segments[id]?.completedAt = now
+    let event = nextEvent()
+    segments[id]?.completion = event
     let promised = segment.promises.keys.sorted()
     if slots == 0 {
       // Nothing to read: nobody needs to release it.

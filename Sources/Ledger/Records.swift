@@ -38,6 +38,9 @@ struct SegmentRecord: Sendable {
   var isOrphaned = false
   var leasedAt: UInt64
   var completedAt: UInt64 = 0
+  /// Its lease and its completion among all leases and completions, counted.
+  var lease: UInt64
+  var completion: UInt64?
   var stateSince: UInt64
 
   var identity: SegmentIdentity { SegmentIdentity(id: id, epoch: epoch) }
@@ -70,8 +73,8 @@ struct SubscriptionRecord: Sendable {
   var hasLeft = false
   /// What it was promised and not yet handed, by stream, in the order of the leases.
   var waiting: [StreamID: [SegmentID]] = [:]
-  /// How many segments of each stream it was handed and has not come to the end of, as far as one knows.
-  var unreadCount: [StreamID: Int] = [:]
+  /// The segments of each stream that it was handed and has not come to the end of, as far as one knows.
+  var unread: [StreamID: [SegmentID]] = [:]
   /// The bytes of these.
   var unreadBytes: UInt64 = 0
   /// Those of them that were taken from it, and that it has not said a word of since.

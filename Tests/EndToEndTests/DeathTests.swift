@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -23,7 +24,7 @@ extension EndToEnd {
     @Test("200 processes killed at random moments take nothing with them, and the living miss nothing")
     func chaos() async throws {
       let seed = UInt64.random(in: 0 ... .max)
-      var random = SplitMix64(state: seed)
+      var random = SplitMix64(seed: seed)
       let kills = 200
       let batch = 100
       do {
@@ -114,18 +115,5 @@ extension EndToEnd {
     private func pause(_ random: inout SplitMix64) async throws {
       try await Task.sleep(for: .microseconds(Int.random(in: 0...30_000, using: &random)))
     }
-  }
-}
-
-/// Random numbers that can be had again, by their seed.
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

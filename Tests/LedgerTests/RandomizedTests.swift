@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Vocabulary
 
@@ -43,7 +44,7 @@ private struct RandomLife {
   private var creating: [(SegmentID, UInt64, StreamID)] = []
 
   init(seed: UInt64) {
-    random = SplitMix64(state: seed)
+    random = SplitMix64(seed: seed)
     let quota = TopicQuota(pattern: try! TopicPattern("b/**"), bytes: 256 << 10)
     ledger = Ledger(contribution: 1 << 20, quotas: [quota])
   }
@@ -241,18 +242,5 @@ private struct RandomLife {
       }
     }
     if !ledger.isConserved { complaints.append("the states do not sum to the contribution") }
-  }
-}
-
-/// Random numbers that can be had again, by their seed.
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

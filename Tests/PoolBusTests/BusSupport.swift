@@ -66,3 +66,10 @@ extension RawSpan {
     unsafe withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
   }
 }
+
+/// Holds a loan where a collection needs a value that can be copied.
+final class HeldLoan {
+  private var loan: Loan?
+  init(_ loan: consuming Loan) { self.loan = consume loan }
+  func publish() throws { try loan.take()?.publish() }
+}

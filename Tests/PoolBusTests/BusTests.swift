@@ -1,5 +1,6 @@
 import Foundation
 import HandleTransport
+import TestSupport
 import Testing
 
 @testable import PoolBus
@@ -36,6 +37,58 @@ import Testing
       let received = [try await nextBytes(subscriber), try await nextBytes(subscriber)].compactMap { $0 }
       #expect(received.map(\.bytes) == [[2], [1]])
       #expect(received.map(\.sequence) == [1, 2])
+    }
+  }
+
+  @Test func aLargeLoanKeepsNothingBackThatIsPublishedBeforeIt() async throws {
+    try await withBus(contribution: 1 << 20) { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      let large = try await publisher.loan(byteCount: 300_000)
+      try await publisher.publish(copying: [1])
+      #expect(try await nextBytes(subscriber)?.bytes == [1])
+      let second = try await publisher.loan(byteCount: 300_000)
+      try second.publish()
+      try await publisher.publish(copying: [2])
+      #expect(try await nextBytes(subscriber)?.bytes.count == 300_000)
+      #expect(try await nextBytes(subscriber)?.bytes == [2])
+      try large.publish()
+      #expect(try await nextBytes(subscriber)?.sequence == 4)
+    }
+  }
+
+  /// Loans of all sizes, several at once, published in any order: whatever is out, what is published arrives.
+  @Test(.timeLimit(.minutes(2)), arguments: 1...20)
+  func whatIsPublishedArrivesWhateverElseIsOnLoan(run: Int) async throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SplitMix64(seed: seed)
+    try await withBus(contribution: 4 << 20) { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      var loans: [HeldLoan] = []
+      var (published, received): (UInt64, UInt64) = (0, 0)
+      for _ in 1...400 {
+        if loans.count < 6, Bool.random(using: &random) {
+          let size = [10, 1_000, 30_000, 200_000, 400_000].randomElement(using: &random)!
+          guard let loan = try? publisher.tryLoan(byteCount: size) else { continue }
+          loans.append(HeldLoan(loan))
+        } else if !loans.isEmpty {
+          let loan = loans.remove(at: Int.random(in: loans.indices, using: &random))
+          if Int.random(in: 0..<5, using: &random) > 0 {
+            try loan.publish()
+            published += 1
+          }
+        }
+        while received < published, Int.random(in: 0..<3, using: &random) == 0 {
+          received += 1
+          let sequence = try await nextBytes(subscriber)?.sequence
+          #expect(sequence == received, "seed \(seed)")
+        }
+      }
+      while received < published {
+        received += 1
+        #expect(try await nextBytes(subscriber)?.sequence == received, "seed \(seed)")
+      }
     }
   }
 
