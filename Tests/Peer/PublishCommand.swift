@@ -11,6 +11,7 @@ import PoolBus
 ///     after TIME    the first message that it began to publish then  → after SEQUENCE
 ///     loan BYTES    takes a loan, writes half of it, and keeps it    → loaned, or failed SEQUENCE WHY
 ///     sent          handles sent so far, and their bytes             → sent COUNT BYTES
+///     allocations   how often it has asked for heap memory           → allocations COUNT
 ///     fork          forks a child that holds its descriptors         → forked PID
 ///     close         closes the publisher                             → closed
 struct PublishCommand: AsyncParsableCommand {
@@ -43,6 +44,7 @@ struct PublishCommand: AsyncParsableCommand {
       case "after": say("after", session.first(after: try order.number()))
       case "loan": await session.hold(byteCount: try order.number())
       case "sent": say("sent", bus.sentHandles.count, bus.sentHandles.byteCount)
+      case "allocations": say("allocations", poolbus_peer_allocations())
       case "fork": say("forked", poolbus_peer_fork_idle_child())
       case "close":
         session.publisher.close()

@@ -10,6 +10,7 @@ import PoolBus
 ///     hold N      as take, and keeps the samples                           → took RECEIVED LAGGED
 ///     verify      looks at the kept samples once more                      → intact N
 ///     release     lets go of them                                          → released
+///     allocations how often it has asked for heap memory                   → allocations COUNT
 ///     fork        forks a child that holds its descriptors                 → forked PID
 ///     close       closes the subscriber                                    → closed
 ///
@@ -46,6 +47,7 @@ struct SubscribeCommand: AsyncParsableCommand {
       case "hold": try await reader.take(try order.number(), keeping: true)
       case "verify": try await reader.verify()
       case "release": await reader.release()
+      case "allocations": say("allocations", poolbus_peer_allocations())
       case "fork": say("forked", poolbus_peer_fork_idle_child())
       case "close":
         subscriber.close()
@@ -130,15 +132,16 @@ private actor Reader {
   }
 
   private func verify(_ sample: borrowing Sample) throws {
-    let name = "message \(sample.sequence) of \(sample.stream)"
     guard sample.byteCount == sizes[sample.sequence], sample.bytes.byteCount == sample.byteCount else {
-      throw Wrong("\(name) has \(sample.bytes.byteCount) bytes, not \(sizes[sample.sequence])")
+      throw Wrong("\(name(sample)) has \(sample.bytes.byteCount) bytes, not \(sizes[sample.sequence])")
     }
     if let offset = Payload.mismatch(sample.stream, sample.sequence, in: sample.bytes) {
-      throw Wrong("byte \(offset) of \(name) is not what was written")
+      throw Wrong("byte \(offset) of \(name(sample)) is not what was written")
     }
   }
 }
+
+private func name(_ sample: borrowing Sample) -> String { "message \(sample.sequence) of \(sample.stream)" }
 
 /// A message that is not what was published.
 private struct Wrong: Error, CustomStringConvertible {

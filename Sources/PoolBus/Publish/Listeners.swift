@@ -22,6 +22,12 @@ struct Listeners {
     if !others.isEmpty { return true }
     if pages.isEmpty { return false }
     WakePage.fence()
-    return pages.contains { !$0.page.isAwake }
+    // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
+    var index = 0
+    while index < pages.count {
+      if !pages[index].page.isAwake { return true }
+      index += 1
+    }
+    return false
   }
 }

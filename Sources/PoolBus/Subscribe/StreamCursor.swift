@@ -75,7 +75,9 @@ struct StreamCursor {
 
   /// What comes next, without taking it.
   mutating func look() -> Look {
-    if let range = lost.ranges.first, range.contains(expected) { return .lagged(expected...(range.upperBound - 1)) }
+    if !lost.isEmpty, let range = lost.ranges.first, range.contains(expected) {
+      return .lagged(expected...(range.upperBound - 1))
+    }
     var index = 0
     var earliest: (index: Int, slot: Slot)?
     while index < segments.count {

@@ -15,13 +15,13 @@ final class SubscriptionCore: Sendable {
   private let doze: Doze?
   private let state = Mutex(State())
 
-  fileprivate struct State {
+  fileprivate struct State: ~Copyable {
     var cursors: [StreamCursor] = []
     /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
     var turn = 0
     var takenInTurn = 0
     var mappings: [SegmentID: ReadMapping] = [:]
-    var waiting: CheckedContinuation<Void, Never>?
+    var waiting: WaitingTask?
     var failure: BusError?
     var ended: BusError?
     var lagged: UInt64 = 0
@@ -94,22 +94,21 @@ final class SubscriptionCore: Sendable {
   func wait() async throws(BusError) {
     let isAlone = await withTaskCancellationHandler {
       var isAlone = true
-      await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-        let isOver = state.withLock { state in
+      await WaitingTask.suspend { task in
+        var task: WaitingTask? = task
+        state.withLock { state in
           if state.waiting != nil {
             isAlone = false
-            return true
+            return
           }
           // Whoever commits after this look sees that the subscription sleeps, and rings.
           doze?.setAsleep()
           if Task.isCancelled || state.isReady {
             doze?.setAwake()
-            return true
+          } else {
+            state.waiting = task.take()
           }
-          state.waiting = continuation
-          return false
         }
-        if isOver { continuation.resume() }
       }
       return isAlone
     } onCancel: {
@@ -137,11 +136,10 @@ final class SubscriptionCore: Sendable {
     waiting?.resume()
   }
 
-  private func takeWaiting(_ state: inout State) -> CheckedContinuation<Void, Never>? {
-    guard let waiting = state.waiting else { return nil }
-    state.waiting = nil
-    doze?.setAwake()
-    return waiting
+  /// - Returns: who waited; it goes on when this is let go, outside the lock.
+  private func takeWaiting(_ state: inout State) -> WaitingTask? {
+    if state.waiting != nil { doze?.setAwake() }
+    return state.waiting.take()
   }
 
   // MARK: - What the node says

@@ -20,6 +20,9 @@ pid_t poolbus_peer_fork_idle_child(void);
 /// The calling process becomes the parent of its descendants' orphans. Returns 0, or -1.
 int poolbus_peer_adopt_orphans(void);
 
+/// How often this process has asked for heap memory: malloc, calloc, realloc and the aligned ones.
+uint64_t poolbus_peer_allocations(void);
+
 /// Fills `count` bytes with what belongs to `seed`.
 void poolbus_peer_fill(void *bytes, size_t count, uint64_t seed);
 

@@ -19,6 +19,11 @@ enum File {
 
   static func text(_ path: String) throws(Errno) -> String { String(decoding: try read(path), as: UTF8.self) }
 
+  static func remove(_ path: String) {
+    // SAFETY: the kernel copies the path.
+    unsafe _ = unlink(path)
+  }
+
   static func exists(_ path: String) -> Bool {
     // SAFETY: the kernel copies the path.
     unsafe access(path, F_OK) == 0

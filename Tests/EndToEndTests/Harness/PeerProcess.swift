@@ -72,6 +72,11 @@ final class PeerProcess: Sendable {
     return try await line(answer)
   }
 
+  /// Whether a line with this first word is among the last ones that it said, heard by ``line(_:)`` or not.
+  func hasSaid(_ word: String) -> Bool {
+    state.withLock { $0.recent.contains { $0.hasPrefix("\(word) ") } }
+  }
+
   private func nextLine() async throws -> String {
     for await line in lines { return line }
     try Task.checkCancellation()

@@ -55,11 +55,15 @@ final class Workplace: Sendable {
   ///
   /// - Parameter program: what to run it under, as in `strace -f`.
   func peer(_ command: String, under program: String = "") throws -> PeerProcess {
-    let words = (program.split(separator: " ") + [Executable.peer[...]] + command.split(separator: " ")).map(
-      String.init)
-    let peer = try PeerProcess(words + ["--socket", socket])
-    state.withLock { $0.peers.append(peer) }
-    return peer
+    let words = program.split(separator: " ") + [Executable.peer[...]] + command.split(separator: " ")
+    return try self.program(words.map(String.init) + ["--socket", socket])
+  }
+
+  /// Starts any program here; it must end with 0 when its standard input ends.
+  func program(_ words: [String]) throws -> PeerProcess {
+    let process = try PeerProcess(words)
+    state.withLock { $0.peers.append(process) }
+    return process
   }
 
   /// A publisher that has its stream: its topic, and options behind it.
