@@ -58,7 +58,7 @@ extension EndToEnd {
       return calls
     }
 
-    @Test("Neither publishing nor receiving allocates per message", arguments: ["spin", "block"])
+    @Test("Neither publishing nor receiving allocates per message", arguments: ["block", "adaptive"])
     func allocations(waiting: String) async throws {
       try await Workplace.with(contribution: 256 << 20) { place in
         let subscriber = try await place.subscriber("a --waiting \(waiting)")
