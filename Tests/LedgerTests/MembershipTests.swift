@@ -1,0 +1,110 @@
+import Testing
+import Vocabulary
+
+@testable import Ledger
+
+/// Publishers and subscriptions come, go and die; topics keep what they were told to keep.
+@Suite struct MembershipTests {
+  @Test func whoJoinsInMidSegmentIsPromisedIt() throws {
+    var world = World(pages: 8)
+    let stream = world.publisher("a")
+    let open = try world.lease(stream)
+    let late = world.subscriber("a")
+    #expect(world.handed[late] == [open])
+    world.seal(open)
+    #expect(world.state(of: open) == .sealed)
+    world.release(open, by: late)
+    #expect(world.state(of: open) == .warm)
+  }
+
+  @Test func aDeadPublishersSegmentEndsAtWhatItHadCommitted() throws {
+    var world = World(pages: 8)
+    world.unmapsAtOnce = false
+    let subscriber = world.subscriber("a")
+    let stream = world.publisher("a")
+    let (used, unused) = (try world.lease(stream), try world.lease(stream))
+    world.close(stream, committed: [used: 7], isDead: true)
+    #expect(world.sealsTold[used] == 7 && world.ends[subscriber] == [stream])
+    #expect(world.state(of: used) == .sealed && world.state(of: unused) == .pinned)
+    world.unmap(unused.id, by: .subscription(subscriber))
+    world.release(used, by: subscriber)
+    world.unmapAll()
+    #expect(world.usage.free == world.pages(8))
+  }
+
+  @Test func aDeadSubscribersPromisesAreVoid() throws {
+    var world = World(pages: 8)
+    let subscriber = world.subscriber("a")
+    let stream = world.publisher("a")
+    let segments = try (0..<6).map { _ in try world.publish(stream) }
+    world.leave(subscriber, isDead: true)
+    #expect(world.usage.sealed == 0 && world.usage.pinned == 0)
+    #expect(segments.allSatisfy { world.state(of: $0) != .sealed })
+  }
+
+  @Test func whatALeavingSubscriberMayStillReadIsNotWrittenAnew() throws {
+    var world = World(pages: 8)
+    world.unmapsAtOnce = false
+    let subscriber = world.subscriber("a")
+    let stream = world.publisher("a")
+    let segment = try world.publish(stream)
+    world.leave(subscriber)
+    #expect(world.state(of: segment) == .pinned)
+    world.unmapAll()
+    #expect(world.usage.free == world.pages(8))
+  }
+
+  @Test func anObserverIsPromisedNothing() throws {
+    var world = World(pages: 8)
+    let observer = world.subscriber("a", observes: true)
+    let segment = try world.publish(world.publisher("a"))
+    #expect(world.handed[observer] == nil && world.state(of: segment) == .warm)
+  }
+
+  @Test(arguments: [Retention(messages: 4), Retention(bytes: 2 * World.page)])
+  func aTopicKeepsItsLastForLateJoiners(retention: Retention) throws {
+    var world = World(pages: 8)
+    let stream = world.publisher("a", retention: retention)
+    let segments = try (0..<5).map { _ in try world.publish(stream, slots: 2) }
+    #expect(world.usage.retained == world.pages(2))
+    let late = world.subscriber("a")
+    #expect(world.handed[late] == Array(segments[3...]))
+    let newOnly = world.subscriber("a", wantsRetained: false)
+    #expect(world.handed[newOnly] == nil)
+    for segment in segments[3...] { world.release(segment, by: late) }
+    #expect(world.usage.retained == world.pages(2))
+  }
+
+  @Test func whatIsKeptByAgeGoesWhenItsTimeIsOver() throws {
+    var world = World(pages: 8)
+    let stream = world.publisher("a", retention: Retention(age: .seconds(1)))
+    _ = try world.publish(stream)
+    world.advance(by: 600_000_000)
+    _ = try world.publish(stream)
+    world.advance(by: 400_000_000)
+    #expect(world.usage.retained == world.pages(1))
+    world.advance(by: 600_000_000)
+    #expect(world.usage.retained == 0)
+  }
+
+  @Test func retainedMemoryOutlivesItsPublisherAndIsTheFirstToGo() throws {
+    var world = World(pages: 4)
+    let stream = world.publisher("a", retention: Retention(messages: 100))
+    _ = try world.publish(stream, pages: 2)
+    world.close(stream, isDead: true)
+    #expect(world.usage.retained == world.pages(2))
+    _ = try world.lease(world.publisher("b", whenFull: .fail), pages: 4)
+    #expect(world.usage.retained == 0)
+  }
+
+  @Test func aClosedStreamIsForgottenWithItsLastSegment() throws {
+    var world = World(pages: 4)
+    let subscriber = world.subscriber("a")
+    let stream = world.publisher("a")
+    let segment = try world.publish(stream)
+    world.close(stream)
+    #expect(world.ledger.streamRows.map(\.id) == [stream])
+    world.release(segment, by: subscriber)
+    #expect(world.ledger.streamRows.isEmpty && world.ledger.topicRows.isEmpty)
+  }
+}
