@@ -64,11 +64,12 @@ public struct PacketListener: ~Copyable, Sendable {
     return PacketListener(path: path, descriptor: socket, file: file)
   }
 
-  /// The process that answers at the path; nil if none does.
+  /// The process that answers at the path; nil if none does, or a dead one's forked child that still holds its socket.
   private static func holder(of path: String) throws(SocketError) -> Int32? {
     do throws(SocketError) {
       let socket = try PacketSocket.connect(to: path)
-      return (try? socket.peerCredentials())?.processID ?? 0
+      let processID = (try? socket.peerCredentials())?.processID ?? 0
+      return kill(processID, 0) != 0 && errno == ESRCH ? nil : processID
     } catch .nobodyListens {
       return nil
     }

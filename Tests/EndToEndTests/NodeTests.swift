@@ -14,11 +14,16 @@ extension EndToEnd {
       }
     }
 
-    @Test("The socket that a killed node left is no obstacle")
-    func staleSocket() async throws {
+    @Test(
+      "The socket that a killed node left is no obstacle, not even with a forked child that holds it",
+      arguments: [false, true])
+    func staleSocket(withChild: Bool) async throws {
       try await Workplace.with(contribution: 64 << 20) { place in
         let publisher = try await place.publisher("topic")
         let subscriber = try await place.subscriber("topic")
+        if withChild, let child = try await place.node?.ask("fork", "forked").first.flatMap({ pid_t($0) }) {
+          place.adopt(orphan: child)
+        }
         try await place.node?.kill()
         await place.leaveInspector()
         #expect(File.exists(place.socket))

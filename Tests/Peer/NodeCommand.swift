@@ -1,9 +1,10 @@
 import ArgumentParser
+import CPeer
 import Logging
 import PoolNode
 import Vocabulary
 
-/// Says `serving`, and serves until it is told to `exit`.
+/// Says `serving`, and serves until it is told to `exit`; obeys `fork`, as the others do.
 struct NodeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "node")
 
@@ -18,7 +19,12 @@ struct NodeCommand: AsyncParsableCommand {
     let node = try Node.start(
       NodeConfiguration(socketPath: socket, contribution: contribution, quotas: quota.map(\.value)), logger: logger)
     say("serving")
-    while let order = await orders.next() { throw Misunderstanding(order: order) }
+    while let order = await orders.next() {
+      switch order.verb {
+      case "fork": say("forked", poolbus_peer_fork_idle_child())
+      default: throw Misunderstanding(order: order)
+      }
+    }
     node.stop()
     await node.waitUntilStopped()
   }

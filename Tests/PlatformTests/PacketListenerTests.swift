@@ -35,8 +35,8 @@ import Testing
 
   @Test func ofManyClaimsAtOnceOneWins() async throws {
     let directory = try TemporaryDirectory()
-    let path = directory.file("bus")
-    for _ in 0..<100 {
+    for round in 0..<100 {
+      let path = directory.file("bus\(round)")
       try leaveStaleSocket(at: path)
       let outcomes = await withTaskGroup(of: Claim.self) { group in
         for _ in 0..<8 { group.addTask { Claim(path: path) } }
@@ -150,11 +150,17 @@ extension PacketListener {
 
 /// Leaves what a killed node leaves: a socket's file that nobody listens at.
 private func leaveStaleSocket(at path: String) throws {
-  let aside = path + ".aside"
-  do {
-    let listener = try PacketListener.claim(path: path)
-    // Out of sight of the listener, which would remove it at its end.
-    try FileManager.default.moveItem(atPath: listener.path, toPath: aside)
+  // Never listened to: the copy of a listener that a child of another test's has until its exec would answer.
+  let socket = OwnedDescriptor(adopting: socket(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | O_CLOEXEC, 0))
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  try #require(path.utf8.count < MemoryLayout.size(ofValue: address.sun_path))
+  // SAFETY: there is room for the path and a zero behind it; the structure outlives the calls.
+  unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+  let isBound = unsafe withUnsafePointer(to: &address) {
+    unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      unsafe bind(socket.raw, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
   }
-  try FileManager.default.moveItem(atPath: aside, toPath: path)
+  try #require(isBound == 0)
 }
