@@ -1,0 +1,87 @@
+import Foundation
+
+/// A process of a system: told what to do on its standard input, heard on its standard output (Peers/CONTRACT.md).
+final class PeerProcess {
+  private let process = Process()
+  private let input = Pipe()
+  private let output = Pipe()
+  private var heard = Data()
+  let name: String
+
+  init(_ system: System, _ role: String, _ configuration: Configuration, index: Int = 0, place: String) throws {
+    name = "\(system.name) \(role) \(index)"
+    let command = system.command ?? []
+    process.executableURL = URL(fileURLWithPath: command[0])
+    var words = command.dropFirst() + [role]
+    words += ["--size", "\(configuration.size)", "--touch", configuration.isTouched ? "1" : "0"]
+    words += ["--mode", configuration.mode.rawValue, "--place", place]
+    words += ["--publishers", "\(configuration.publishers)", "--subscribers", "\(configuration.subscribers)"]
+    words += ["--index", "\(index)", "--topics", "\(configuration.topics)"]
+    process.arguments = Array(words)
+    process.standardInput = input
+    process.standardOutput = output
+    if ProcessInfo.processInfo.environment["POOLBUS_BENCH_VERBOSE"] == nil { process.standardError = FileHandle.nullDevice }
+    try process.run()
+  }
+
+  var processID: Int32 { process.processIdentifier }
+
+  func tell(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
+
+  /// Its next line, which must begin so; returns what follows, as `key=value` pairs.
+  @discardableResult
+  func expect(_ word: String) throws -> [String: String] {
+    while true {
+      guard let line = try nextLine() else { throw Failure("\(name) ended before it said '\(word)'") }
+      let words = line.split(separator: " ")
+      if words.first == "error" { throw Failure("\(name): \(line)") }
+      guard words.first == Substring(word) else { continue }
+      let pairs = words.dropFirst().map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+      return Dictionary(uniqueKeysWithValues: pairs.filter { $0.count == 2 }.map { ($0[0], $0[1]) })
+    }
+  }
+
+  private func nextLine() throws -> String? {
+    while true {
+      if let end = heard.firstIndex(of: UInt8(ascii: "\n")) {
+        defer { heard.removeSubrange(...end) }
+        return String(decoding: heard[..<end], as: UTF8.self)
+      }
+      let more = output.fileHandleForReading.availableData
+      if more.isEmpty { return nil }
+      heard += more
+    }
+  }
+
+  /// Ends it in good order: a server by SIGTERM, the others by the end of their input.
+  func end(isServer: Bool = false) {
+    try? input.fileHandleForWriting.close()
+    if isServer { process.terminate() }
+    process.waitUntilExit()
+  }
+
+  func kill() {
+    if process.isRunning { Foundation.kill(processID, SIGKILL) }
+    process.waitUntilExit()
+  }
+
+  /// Nanoseconds of CPU that it has used so far, its children included.
+  var cpu: Double {
+    guard let text = try? String(contentsOfFile: "/proc/\(processID)/stat", encoding: .utf8),
+      let end = text.lastIndex(of: ")")
+    else { return 0 }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    guard fields.count > 14 else { return 0 }
+    let ticks = fields[11...14].compactMap { Double($0) }.reduce(0, +)
+    return ticks * 1e9 / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  /// Bytes of memory that are its own, of no file and no shared memory.
+  var ownMemory: Double {
+    guard let text = try? String(contentsOfFile: "/proc/\(processID)/status", encoding: .utf8),
+      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("RssAnon:") }),
+      let kibibytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Double($0) })
+    else { return 0 }
+    return kibibytes * 1024
+  }
+}

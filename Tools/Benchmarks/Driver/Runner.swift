@@ -1,0 +1,186 @@
+import Foundation
+import Histogram
+
+/// Does the work, system by system and turn by turn.
+struct Runner {
+  let systems: [System]
+  let rounds: Int
+  let seconds: Double
+  let sizes: [Int]
+
+  static let sizes = [64, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20]
+  static let topics = [1, 10, 100, 1_000]
+  static let subscribers = [1, 2, 4, 8, 16, 32, 64]
+
+  func run(_ work: Work, into results: inout Results) throws {
+    for configuration in configurations(of: work) {
+      try measure(work, configuration, into: &results)
+    }
+  }
+
+  private func configurations(of work: Work) -> [Configuration] {
+    let sizes = sizes.isEmpty ? Self.sizes : sizes
+    switch work {
+    case .latency:
+      return [true, false].flatMap { isTouched in
+        System.Mode.allCases.flatMap { mode in
+          sizes.map { Configuration(size: $0, isTouched: isTouched, mode: mode) }
+        }
+      }
+    case .throughput:
+      return [true, false].flatMap { isTouched in
+        System.Mode.allCases.flatMap { mode in
+          sizes.map { Configuration(size: $0, isTouched: isTouched, mode: mode) }
+        }
+      }
+    case .fans:
+      return [System.Mode.block, .adaptive].flatMap { mode in
+        [
+          Configuration(size: 1 << 20, mode: mode, subscribers: 8),
+          Configuration(size: 4 << 10, mode: mode, publishers: 8),
+        ]
+      }
+    case .growth:
+      return Self.topics.map { Configuration(size: 64, mode: .adaptive, topics: $0) }
+        + Self.subscribers.map { Configuration(size: 4 << 10, mode: .block, subscribers: $0) }
+        + [Configuration(size: 256 << 20, mode: .block)]
+    }
+  }
+
+  /// All systems at one work: started, warmed up, then measured in turn.
+  private func measure(_ work: Work, _ configuration: Configuration, into results: inout Results) throws {
+    var runs: [(run: SystemRun, count: Int, measurement: Measurement)] = []
+    defer { for (run, _, _) in runs { run.end() } }
+    for system in systems where system.takes(configuration.size, configuration.mode) {
+      // What grows is ours; the others are measured where all do the same.
+      if work == .growth, system.name != System.poolBus { continue }
+      do {
+        let run = try SystemRun(system, work, configuration)
+        let count = try warmUp(run, configuration)
+        runs.append((run, count, Measurement(work: work, system: system.name, configuration: configuration)))
+      } catch {
+        report("\(system.title) can't do \(work) of \(configuration.size) bytes: \(error)")
+      }
+    }
+    for _ in 0..<rounds {
+      for index in runs.indices {
+        let figures = try runs[index].run.round(runs[index].count)
+        for (metric, value) in figures { runs[index].measurement.rounds[metric, default: []].append(value) }
+      }
+    }
+    results.measurements += runs.map(\.measurement)
+    let figures = runs.map { "\($0.measurement.system) \(Tables.headline($0.measurement))" }
+    report("\(work) \(configuration): \(figures.joined(separator: ", "))")
+  }
+
+  /// Runs until all is warm; returns how many messages a round shall have to last as long as it should.
+  private func warmUp(_ run: SystemRun, _ configuration: Configuration) throws -> Int {
+    var count = configuration.size > 1 << 20 ? 4 : 64
+    for _ in 0..<12 {
+      let start = ContinuousClock.now
+      _ = try run.round(count)
+      let elapsed = (ContinuousClock.now - start) / .seconds(1)
+      if elapsed > seconds / 2 { return max(count, 4) }
+      count = min(Int(Double(count) * min(max(seconds / max(elapsed, 1e-6), 1.5), 10)), 20_000_000)
+    }
+    return count
+  }
+}
+
+/// The processes of one system at one work, from their start to their end.
+final class SystemRun {
+  private let work: Work
+  private let configuration: Configuration
+  private let place: String
+  private var server: PeerProcess?
+  /// Receivers, told first; then those who send.
+  private var receivers: [PeerProcess] = []
+  private var senders: [PeerProcess] = []
+
+  init(_ system: System, _ work: Work, _ configuration: Configuration) throws {
+    self.work = work
+    self.configuration = configuration
+    place = "\(NSTemporaryDirectory())/poolbus-bench-\(UUID().uuidString.prefix(8))".replacing("//", with: "/")
+    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    do {
+      func start(_ role: String, index: Int = 0) throws -> PeerProcess {
+        let process = try PeerProcess(system, role, configuration, index: index, place: place)
+        do {
+          try process.expect("ready")
+          return process
+        } catch {
+          process.kill()
+          throw error
+        }
+      }
+      if system.server { server = try start("server") }
+      if work == .latency {
+        receivers = [try start("pong")]
+        senders = [try start("ping")]
+      } else {
+        for index in 0..<configuration.subscribers { receivers.append(try start("sink", index: index)) }
+        for index in 0..<configuration.publishers { senders.append(try start("source", index: index)) }
+      }
+    } catch {
+      end()
+      throw error
+    }
+  }
+
+  /// A round of so many messages.
+  func round(_ count: Int) throws -> [Metric: Double] {
+    let serverBefore = server?.cpu ?? 0
+    for receiver in receivers {
+      try receiver.tell("run \(count)")
+      try receiver.expect("armed")
+    }
+    for sender in senders { try sender.tell("run \(count)") }
+    let sent = try senders.map { try $0.expect("done") }
+    let received = try receivers.map { try $0.expect("done") }
+    let serverCPU = (server?.cpu ?? 0) - serverBefore
+    return work == .latency
+      ? try latency(sent[0]) : try throughput(count, sent: sent, received: received, serverCPU: serverCPU)
+  }
+
+  private func latency(_ ping: [String: String]) throws -> [Metric: Double] {
+    guard let file = ping["file"] else { throw Failure("ping names no file") }
+    let data = try Data(contentsOf: URL(fileURLWithPath: file))
+    var histogram = Histogram<UInt64>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .three)
+    data.withUnsafeBytes { bytes in
+      for offset in stride(from: 0, to: bytes.count, by: 8) {
+        histogram.record(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
+      }
+    }
+    return [
+      .p50: Double(histogram.valueAtPercentile(50)), .p99: Double(histogram.valueAtPercentile(99)),
+      .p999: Double(histogram.valueAtPercentile(99.9)),
+    ]
+  }
+
+  private func throughput(
+    _ count: Int, sent: [[String: String]], received: [[String: String]], serverCPU: Double
+  ) throws -> [Metric: Double] {
+    func values(_ key: String, _ lines: [[String: String]]) -> [Double] { lines.compactMap { $0[key].flatMap(Double.init) } }
+    guard let start = values("start", sent).min(), let end = values("end", received).max(), end > start else {
+      throw Failure("no start or no end")
+    }
+    let lost = values("lost", received).reduce(0, +)
+    if lost > 0 { throw Failure("\(Int(lost)) messages were lost") }
+    let elapsed = (end - start) / 1e9
+    let messages = Double(count * configuration.publishers)
+    let delivered = messages * Double(configuration.subscribers)
+    let cpu = values("cpu", sent + received).reduce(serverCPU, +)
+    return [
+      .messagesPerSecond: messages / elapsed,
+      .bytesPerSecond: delivered * Double(configuration.size) / elapsed,
+      .cpuPerMessage: cpu / delivered, .cpuPerByte: cpu / (delivered * Double(configuration.size)),
+      .serverCPU: serverCPU / 1e9 / elapsed, .serverMemory: server?.ownMemory ?? 0,
+    ]
+  }
+
+  func end() {
+    for process in senders + receivers { process.end() }
+    server?.end(isServer: true)
+    try? FileManager.default.removeItem(atPath: place)
+  }
+}

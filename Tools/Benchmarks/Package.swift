@@ -1,0 +1,32 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+// A package of its own, so that who uses PoolBus gets nothing of it.
+let package = Package(
+  name: "Benchmarks",
+  dependencies: [
+    .package(name: "PoolBus", path: "../.."),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    .package(url: "https://github.com/ordo-one/TextTable", from: "0.0.2"),
+  ],
+  targets: [
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+        .product(name: "TextTable", package: "TextTable"),
+      ],
+      path: "Driver", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "poolbus-peer", dependencies: ["CPeer", .product(name: "PoolBus", package: "PoolBus")],
+      path: "PoolBusPeer", swiftSettings: swiftSettings),
+    .systemLibrary(name: "CPeer", path: "Peers"),
+  ]
+)

@@ -1,0 +1,46 @@
+import CPeer
+import Foundation
+import PoolBus
+
+let arguments = Arguments()
+
+/// What the driver asked for, read by the same code as every other peer's.
+struct Arguments: @unchecked Sendable {
+  // Unchecked: nobody changes it, and its strings are the process's arguments.
+  private let peer: peer
+
+  init() { peer = unsafe peer_parse(CommandLine.argc, CommandLine.unsafeArgv) }
+
+  var role: String { unsafe String(cString: peer.role) }
+  var place: String { unsafe String(cString: peer.place) }
+  var size: Int { peer.size }
+  var publishers: Int { Int(peer.publishers) }
+  var index: Int { Int(peer.index) }
+  var topics: Int { Int(peer.topics) }
+
+  var subscriberOptions: SubscriberOptions {
+    switch peer.mode {
+    case PEER_SPIN: SubscriberOptions(waiting: .spin)
+    case PEER_ADAPTIVE: SubscriberOptions(waiting: .adaptive)
+    default: SubscriberOptions(waiting: .block)
+    }
+  }
+
+  func fill(_ payload: UnsafeMutableRawPointer?, _ number: UInt64) {
+    unsafe withUnsafePointer(to: peer) { unsafe peer_fill($0, payload, number) }
+  }
+
+  func read(_ payload: UnsafeRawPointer?) -> UInt64 {
+    unsafe withUnsafePointer(to: peer) { unsafe peer_read($0, payload) }
+  }
+}
+
+struct BadOrder: Error, CustomStringConvertible { let description: String }
+
+/// How many messages the next round has; nil when there is none.
+func nextRound() -> Int? {
+  let count = peer_order()
+  return count == 0 ? nil : Int(count)
+}
+
+func say(_ line: String) { peer_say(line) }
