@@ -41,5 +41,6 @@ int main(int argc, char **argv) {
   topics = peer_topics(&peer);
   seen = calloc((size_t)topics.reads + 1, sizeof *seen);
   ring_open(&peer, topics, slots(&peer));
+  peer_count_threads(&peer, 1);
   peer_rounds(&peer);
 }

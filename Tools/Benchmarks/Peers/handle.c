@@ -23,6 +23,7 @@ static void peer_send(void) {
 static const void *peer_receive(int *from) {
   while (zmq_recv(sockets.reader, &received, sizeof received, ring.mode == PEER_SPIN ? ZMQ_DONTWAIT : 0) != sizeof received) {
     if (errno != EAGAIN) peer_fail("can't receive: %s", zmq_strerror(errno));
+    peer_yield();
   }
   *from = (int)received.topic - topics.first_read;
   return ring_slot((int)received.topic, received.number);
@@ -41,7 +42,6 @@ int main(int argc, char **argv) {
   struct peer peer = peer_parse(argc, argv);
   topics = peer_topics(&peer);
   ring_open(&peer, topics, slots(&peer));
-  ring.crowded = 1;  // each process has ZeroMQ's own thread besides
   // No limit in the sockets: the ring is the limit.
   sockets = sockets_open(&peer, topics, 0);
   peer_rounds(&peer);

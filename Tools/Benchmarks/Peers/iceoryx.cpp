@@ -47,6 +47,7 @@ static const void *peer_receive(int *from) {
         });
     if (received) break;
     if (waiting) waiting->wait();
+    else peer_yield();
   }
   // A chunk names its publisher by a number that is unique: sources are numbered as they come.
   static uint64_t *origins = static_cast<uint64_t *>(calloc(static_cast<size_t>(peer.publishers) + 1, sizeof *origins));
@@ -102,6 +103,7 @@ static void take_part() {
   // RouDi connects everybody with everybody every 100 ms, and tells nobody when it has done all: two such turns are enough.
   usleep(200000);
   touch_pools();
+  peer_count_threads(&peer, 1);
   peer_rounds(&peer);
 
   delete waiting;

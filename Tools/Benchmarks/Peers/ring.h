@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -20,7 +19,6 @@ struct ring_bell { _Alignas(128) _Atomic uint32_t asleep; };
 
 static struct {
   enum peer_mode mode;
-  int crowded;  // more processes than cores
   int topics, readers, reader;
   uint64_t slots;
   size_t stride;
@@ -53,7 +51,6 @@ static void ring_open(const struct peer *peer, struct peer_topics topics, uint64
   ring.slots = slots;
   ring.stride = (peer->size + 63) / 64 * 64;
   int processes = latency ? 2 : peer->publishers + peer->subscribers;
-  ring.crowded = processes > sysconf(_SC_NPROCESSORS_ONLN);
   snprintf(ring.name, sizeof ring.name, "/poolbus-bench-%s", peer->name);
 
   size_t words = (size_t)(2 + 2 * ring.topics + ring.topics * ring.readers);
@@ -81,10 +78,9 @@ static void ring_open(const struct peer *peer, struct peer_topics topics, uint64
 
 struct ring_patience { uint64_t since, turns; int announced; };
 
-static inline void ring_yield(uint64_t turn) {
+static inline void ring_spin(uint64_t turn) {
   __builtin_ia32_pause();
-  // A spinning reader that has no core for itself would spin away the writer's.
-  if (ring.crowded && turn % 64 == 63) sched_yield();
+  if (turn % 64 == 63) peer_yield();
 }
 
 // One turn of a loop that waits for somebody to ring `bell`. It sleeps only in the turn after it has announced so: between
@@ -93,13 +89,13 @@ static inline void ring_yield(uint64_t turn) {
 static inline void ring_wait(struct ring_bell *bell, struct ring_patience *patience) {
   uint64_t turn = patience->turns++;
   if (ring.mode == PEER_SPIN) {
-    ring_yield(turn);
+    ring_spin(turn);
     return;
   }
   if (ring.mode == PEER_ADAPTIVE && !patience->announced) {
     if (!turn) patience->since = peer_now();
     if (turn % 64 || peer_now() - patience->since < 50000) {
-      ring_yield(turn);
+      ring_spin(turn);
       return;
     }
   }

@@ -10,12 +10,27 @@
 #ifndef POOLBUS_BENCH_ROUNDS_H
 #define POOLBUS_BENCH_ROUNDS_H
 
+#include <sched.h>
+
 #include "peer.h"
 
 static void *peer_loan(void);
 static void peer_send(void);
 static const void *peer_receive(int *from);
 static void peer_release(void);
+
+// Whether the run's threads are more than the cores. Whoever polls then without a core for himself must yield it now and
+// then: else he spins away the time of whom he waits for.
+static int peer_crowded;
+
+static inline void peer_count_threads(const struct peer *peer, int each) {
+  int processes = peer_is(peer, "ping") || peer_is(peer, "pong") ? 2 : peer->publishers + peer->subscribers;
+  peer_crowded = processes * each > sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static inline void peer_yield(void) {
+  if (peer_crowded) sched_yield();
+}
 
 static void peer_rounds_source(const struct peer *peer) {
   for (uint64_t count, number = 0; (count = peer_order());) {

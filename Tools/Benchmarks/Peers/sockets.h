@@ -24,6 +24,7 @@ static inline void sockets_await(struct sockets *sockets) {
 static struct sockets sockets_open(const struct peer *peer, struct peer_topics topics, int limit) {
   struct sockets sockets = {zmq_ctx_new(), NULL, NULL, 0, ""};
   char address[520];
+  peer_count_threads(peer, 2);  // its own, and ZeroMQ's
   if (topics.reads) {
     sockets.reader = zmq_socket(sockets.context, ZMQ_SUB);
     sockets_set(sockets.reader, ZMQ_RCVHWM, limit);

@@ -30,6 +30,7 @@ static void peer_send(void) {
 static const void *peer_receive(int *from) {
   while (zmq_msg_recv(&received, sockets.reader, peer.mode == PEER_SPIN ? ZMQ_DONTWAIT : 0) < 0) {
     if (errno != EAGAIN) peer_fail("can't receive: %s", zmq_strerror(errno));
+    peer_yield();
   }
   const char *bytes = zmq_msg_data(&received);
   if (zmq_msg_size(&received) != peer.size + trailer()) peer_fail("a message of %zu bytes", zmq_msg_size(&received));
