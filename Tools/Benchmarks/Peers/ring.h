@@ -80,7 +80,7 @@ struct ring_patience { uint64_t since, turns; int announced; };
 
 static inline void ring_spin(uint64_t turn) {
   __builtin_ia32_pause();
-  if (turn % 64 == 63) peer_yield();
+  if (turn % 8 == 7) peer_yield();
 }
 
 // One turn of a loop that waits for somebody to ring `bell`. It sleeps only in the turn after it has announced so: between

@@ -28,8 +28,11 @@ static inline void peer_count_threads(const struct peer *peer, int each) {
   peer_crowded = processes * each > sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+// For every few turns of a loop that polls. Rarely even a poller with a core yields: the scheduler may have put both
+// sides on one, or somebody else may want it.
 static inline void peer_yield(void) {
-  if (peer_crowded) sched_yield();
+  static unsigned turns;
+  if (peer_crowded || ++turns % 512 == 0) sched_yield();
 }
 
 static void peer_rounds_source(const struct peer *peer) {
