@@ -117,6 +117,7 @@ static void serve() {
   sigaddset(&end, SIGTERM);
   sigaddset(&end, SIGINT);
   pthread_sigmask(SIG_BLOCK, &end, nullptr);  // before RouDi's threads are there
+  std::signal(SIGPIPE, SIG_IGN);  // should the driver be gone there is still memory to give back
   int conversation = dup(STDOUT_FILENO);
   dup2(STDERR_FILENO, STDOUT_FILENO);  // RouDi's own words are none of it
 
