@@ -15,7 +15,7 @@ import peer as shared
 
 def queued(size):
     """How many messages wait for a subscriber before its publisher does."""
-    return min(256, max(2, (64 << 20) // size))
+    return min(1024, max(2, (64 << 20) // size))
 
 
 def open_node(peer):
