@@ -104,11 +104,13 @@ def make_receive(peer, node):
     subscriber = open_service(peer, node, peer.receives).subscriber_builder().create()
     listener = open_event(peer, node, peer.receives).listener_builder().create() if peer.mode == "block" else None
     payloads = Payloads(peer)
+    # An event was once seen missing at a round's end, and its message waited for the next: so no wait is without end.
+    longest_wait = iceoryx2.Duration.from_millis(10)
 
     def receive():
         while (sample := subscriber.receive()) is None:
             if listener:
-                listener.blocking_wait()
+                listener.timed_wait(longest_wait)
         number = shared.read(peer, payloads.at(sample.payload_ptr))
         sender = sample.header.publisher_id.value if peer.publishers > 1 else 0
         sample.delete()
