@@ -1,0 +1,80 @@
+import Foundation
+import TextTable
+
+/// The results for people: a table for each kind of work, medians of the rounds with their spread.
+struct Tables {
+  private let results: Results
+
+  init(_ results: Results) { self.results = results }
+
+  var text: String {
+    let machine = results.machine
+    let heading = "\(machine.date), \(machine.cores) cores of \(machine.processor), Linux \(machine.kernel)"
+    return ([heading] + Work.allCases.compactMap(table)).joined(separator: "\n\n")
+  }
+
+  private func table(_ work: Work) -> String? {
+    let rows = results.measurements.filter { $0.work == work }
+    guard !rows.isEmpty else { return nil }
+    let table = TextTable<Measurement> { row in
+      let floor = results.median(System.floor, work, Self.main(work), row.configuration)
+      let columns: [(String, String)] = switch work {
+      case .latency:
+        [
+          ("P50", Self.spread(row, .p50, Self.time)), ("P99", Self.spread(row, .p99, Self.time)),
+          ("P99.9", Self.spread(row, .p999, Self.time)),
+        ]
+      case .throughput, .fans, .growth:
+        [
+          ("MESSAGES/s", Self.spread(row, .messagesPerSecond, Self.count)),
+          ("GB/s", Self.spread(row, .bytesPerSecond) { String(format: "%.3f", $0 / 1e9) }),
+          ("CPU s/GB", Self.value(row, .cpuPerByte) { String(format: "%.3f", $0) }),
+          ("CPU s/M", Self.value(row, .cpuPerMessage) { String(format: "%.3f", $0 / 1e3) }),
+          ("NODE CPU", Self.value(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) }),
+          ("NODE MiB", Self.value(row, .serverMemory) { String(format: "%.1f", $0 / 1_048_576) }),
+        ]
+      }
+      let ratio = row.median(Self.main(work)).flatMap { value in floor.map { String(format: "%.2f", value / $0) } }
+      return [
+        Column(title: work.rawValue.uppercased(), value: row.system),
+        Column(title: "BYTES", value: "\(row.configuration.size)", align: .right),
+        Column(title: "TOUCHED", value: row.configuration.isTouched ? "yes" : "no"),
+        Column(title: "WAITING", value: row.configuration.mode.rawValue),
+        Column(
+          title: "ENDS", value: "\(row.configuration.publishers):\(row.configuration.subscribers)", align: .right),
+        Column(title: "TOPICS", value: "\(row.configuration.topics)", align: .right),
+      ] + columns.map { Column(title: $0.0, value: $0.1, align: .right) } + [
+        Column(title: "x FLOOR", value: ratio ?? "", align: .right)
+      ]
+    }
+    return table.string(for: rows, style: Style.plain)
+  }
+
+  static func main(_ work: Work) -> Metric { work == .latency ? .p50 : .messagesPerSecond }
+
+  /// One figure of a measurement, for the log of a run.
+  static func headline(_ measurement: Measurement) -> String {
+    measurement.work == .latency
+      ? value(measurement, .p50, time) : value(measurement, .messagesPerSecond) { "\(count($0))/s" }
+  }
+
+  private static func value(_ row: Measurement, _ metric: Metric, _ format: (Double) -> String) -> String {
+    row.median(metric).map(format) ?? ""
+  }
+
+  private static func spread(_ row: Measurement, _ metric: Metric, _ format: (Double) -> String) -> String {
+    guard let rounds = row.rounds[metric], let median = rounds.median, let low = rounds.min(), let high = rounds.max()
+    else { return "" }
+    return "\(format(median)) (\(format(low))-\(format(high)))"
+  }
+
+  private static func time(_ nanoseconds: Double) -> String {
+    nanoseconds < 10_000 ? String(format: "%.2f us", nanoseconds / 1e3)
+      : nanoseconds < 10_000_000 ? String(format: "%.0f us", nanoseconds / 1e3) : String(format: "%.1f ms", nanoseconds / 1e6)
+  }
+
+  private static func count(_ value: Double) -> String {
+    value >= 1e6 ? String(format: "%.2f M", value / 1e6) : value >= 1e4 ? String(format: "%.0f k", value / 1e3)
+      : String(format: "%.0f", value)
+  }
+}
