@@ -2,13 +2,13 @@ import Foundation
 import TextTable
 
 /// What must be reached: ratios of figures of one run.
-struct Bar {
+struct Bar: Sendable {
   let title: String
   /// The most that the figure may be, or the least that it must be.
   let limit: Limit
-  let figure: (Results) -> Double?
+  let figure: @Sendable (Results) -> Double?
 
-  enum Limit {
+  enum Limit: Sendable {
     case atMost(Double)
     case atLeast(Double)
   }

@@ -3,7 +3,8 @@
 #ifndef POOLBUS_BENCH_PEER_H
 #define POOLBUS_BENCH_PEER_H
 
-#ifndef _GNU_SOURCE
+// Not where Swift imports it: the C library's module was built without.
+#if !defined(_GNU_SOURCE) && !defined(__swift__)
 #define _GNU_SOURCE
 #endif
 #include <stdarg.h>

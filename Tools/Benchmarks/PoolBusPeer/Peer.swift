@@ -9,7 +9,7 @@ enum PoolBusPeer {
   static func main() async {
     do {
       // Not on the main actor, whose executor wakes more slowly.
-      try await Task.detached(operation: work).value
+      try await Task.detached { try await work() }.value
     } catch {
       say("error \(error)")
       exit(1)
