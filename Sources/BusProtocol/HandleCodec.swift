@@ -46,6 +46,12 @@ public enum HandleCodec {
     return handle
   }
 
+  /// The stream that a handle starts with; nil if it does not start as handles do. All that a doorbell needs to say.
+  public static func stream(of bytes: RawSpan) -> StreamID? {
+    guard bytes.byteCount >= 9, bytes.byte(at: 0) == 0x09 else { return nil }
+    return StreamID(rawValue: bytes.fixed64(at: 1))
+  }
+
   /// What every handle of the stream starts with: a ZeroMQ subscription's prefix.
   public static func prefix(of stream: StreamID) -> [UInt8] {
     // Field 1, fixed64, little-endian: protobuf-c writes fields in the order of their numbers.
@@ -85,5 +91,21 @@ public enum HandleCodec {
         }
       }
     }
+  }
+}
+
+extension RawSpan {
+  /// A byte; the offset must be within the span.
+  fileprivate func byte(at offset: Int) -> UInt8 {
+    precondition(offset < byteCount)
+    // SAFETY: checked above; every byte is a UInt8.
+    return unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+  }
+
+  /// Eight bytes, little-endian; they must lie within the span.
+  fileprivate func fixed64(at offset: Int) -> UInt64 {
+    precondition(offset <= byteCount - 8)
+    // SAFETY: checked above; any eight bytes are a UInt64, and none need be aligned.
+    return UInt64(littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 }

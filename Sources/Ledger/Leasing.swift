@@ -134,7 +134,8 @@ extension Ledger {
   private func bestWarm(for lease: WaitingLease) -> SegmentID? {
     (streams[lease.stream]?.warm ?? []).compactMap { segments[$0] }
       .filter { fits($0, lease) }
-      .min { ($0.capacity, $0.stateSince) < ($1.capacity, $1.stateSince) }?.id
+      // Of several alike the one that was used last, as the caches still have it.
+      .min { ($0.capacity, $1.stateSince) < ($1.capacity, $0.stateSince) }?.id
   }
 
   private mutating func regrant(

@@ -84,6 +84,16 @@ public final class Bus: Sendable {
     return HandleObserver(core, queue: queue)
   }
 
+  /// Runs tasks on the thread that receives: with `.block`, a message wakes a task there without a further hop between
+  /// threads, which halves what the wake-up costs.
+  ///
+  /// ```swift
+  /// Task(executorPreference: bus.executor) { while let sample = try await subscriber.next() { … } }
+  /// ```
+  ///
+  /// As in an event loop, what a task computes there delays all others of this bus: hand long work over to another task.
+  public var executor: any TaskExecutor { node.executor }
+
   /// The node's books at this moment.
   public func inspect() async throws -> PoolSnapshot { try await node.inspect() }
 

@@ -64,6 +64,15 @@ public enum SegmentLayout {
     return capacity <= maximumCapacity ? capacity : nil
   }
 
+  /// The smallest capacity in bytes that holds so many messages of one length; nil if none does.
+  public static func capacity(forPayloads count: Int, byteCount: Int) -> Int? {
+    guard count > 0, byteCount >= 0, byteCount <= maximumCapacity else { return nil }
+    let each = roundUp(max(byteCount, 1), to: minimumAlignment) + slotByteCount
+    guard count <= (maximumCapacity - headerByteCount) / each else { return nil }
+    let capacity = roundUp(headerByteCount + count * each, to: pageByteCount)
+    return capacity <= maximumCapacity ? capacity : nil
+  }
+
   /// The largest payload that an empty segment of this capacity holds, in bytes; 0 if it holds none.
   public static func maximumPayload(inCapacity capacity: Int, alignment: Int, attributes: Int) -> Int {
     guard attributes >= 0, allows(alignment: alignment), allows(capacity: capacity) else { return 0 }

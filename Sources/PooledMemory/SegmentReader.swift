@@ -89,6 +89,16 @@ public final class SegmentReader: Sendable {
       attributesOffset: Int(entry.attributesOffset))
   }
 
+  /// The sequence that a slot claims, unchecked: to see how far a run of messages may go before each is looked at.
+  ///
+  /// - Parameter index: below a ``committed`` that this thread has seen.
+  public func claimedSequence(at index: UInt32) -> UInt64 {
+    guard index < maximumSlotCount else { return 0 }
+    let position = SegmentLayout.slotOffset(of: index, inCapacity: capacity)
+    // SAFETY: below maximumSlotCount, a slot lies between the header and the end; its first word is its sequence.
+    return unsafe mapping.mapping.words(at: position).pointee.load(ordering: .relaxed)
+  }
+
   /// A message's payload, where it lies. The slot must be of this segment.
   ///
   /// A publisher that breaks the rules can alter the bytes while they are read; nobody else can.

@@ -39,6 +39,23 @@ struct SegmentRoom {
     return reservation
   }
 
+  /// Room for several messages of one length, one behind the other; nil if it does not suffice for all.
+  mutating func reserve(count: Int, byteCount: Int) -> ReservationRun? {
+    guard count > 0, byteCount >= 0, byteCount <= capacity else { return nil }
+    let stride = SegmentLayout.roundUp(max(byteCount, 1), to: SegmentLayout.minimumAlignment)
+    guard !isSealed, count <= capacity / stride else { return nil }
+    let slotCount = Int(committed) + Int(outstanding) + count
+    guard slotCount <= Int(maximumSlotCount) else { return nil }
+    let end = capacity - slotCount * SegmentLayout.slotByteCount
+    let offset = SegmentLayout.roundUp(top, to: SegmentLayout.minimumAlignment)
+    guard offset <= end, count * stride <= end - offset else { return nil }
+
+    let run = ReservationRun(offset: offset, stride: stride, byteCount: byteCount, count: count, previousTop: top)
+    top = run.end
+    outstanding += UInt32(count)
+    return run
+  }
+
   var freeByteCount: Int {
     max(0, capacity - (Int(committed) + Int(outstanding)) * SegmentLayout.slotByteCount - top)
   }
@@ -50,6 +67,21 @@ struct SegmentRoom {
     outstanding -= 1
     committed += 1
     return (index, epoch)
+  }
+
+  /// Turns a run of reservations into the next slots, and tells the first.
+  mutating func commit(_ run: ReservationRun) -> (index: UInt32, epoch: UInt32) {
+    precondition(outstanding >= UInt32(run.count), "a reservation was committed twice")
+    let index = committed
+    outstanding -= UInt32(run.count)
+    committed += UInt32(run.count)
+    return (index, epoch)
+  }
+
+  mutating func cancel(_ run: ReservationRun) {
+    precondition(outstanding >= UInt32(run.count), "a reservation was cancelled twice")
+    outstanding -= UInt32(run.count)
+    if run.end == top { top = run.previousTop }
   }
 
   mutating func cancel(_ reservation: Reservation) {
@@ -78,4 +110,24 @@ public struct Reservation: Sendable {
   /// The attributes follow the payload's room.
   var attributesOffset: Int { offset + byteCount }
   var end: Int { attributesOffset + attributesByteCount }
+}
+
+/// Room for several messages of one length in a segment.
+public struct ReservationRun: Sendable {
+  let offset: Int
+  /// From one payload's start to the next one's.
+  let stride: Int
+  /// Each payload's room in bytes.
+  public let byteCount: Int
+  public let count: Int
+  let previousTop: Int
+
+  var end: Int { offset + count * stride }
+
+  /// One of them; the index must be below ``count``.
+  subscript(index: Int) -> Reservation {
+    precondition(index >= 0 && index < count, "a batch has \(count) messages")
+    return Reservation(
+      offset: offset + index * stride, byteCount: byteCount, attributesByteCount: 0, previousTop: offset)
+  }
 }

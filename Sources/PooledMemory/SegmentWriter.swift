@@ -130,20 +130,62 @@ public final class SegmentWriter: @unchecked Sendable {
   ) -> UInt32 {
     precondition(byteCount >= 0 && byteCount <= reservation.byteCount, "a message outgrew its reservation")
     let (index, epoch) = room.commit()
-    var entry = SlotEntry(
-      sequence: sequence, offset: UInt64(reservation.offset), byteCount: UInt64(byteCount), publishTime: publishTime,
-      attributesOffset: UInt64(reservation.attributesOffset),
-      attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride)
+    append(
+      SlotEntry(
+        sequence: sequence, offset: UInt64(reservation.offset), byteCount: UInt64(byteCount), publishTime: publishTime,
+        attributesOffset: UInt64(reservation.attributesOffset),
+        attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride),
+      at: index, epoch: epoch)
+    return announce(index + 1, epoch: epoch)
+  }
+
+  /// Takes room for several messages of one length, without attributes; nil if it does not suffice for all.
+  public func reserve(count: Int, byteCount: Int) -> ReservationRun? { room.reserve(count: count, byteCount: byteCount) }
+
+  /// The room for one payload of a run; unsafe as ``mutableBytes(of:)-(Reservation)`` is.
+  @unsafe
+  @_lifetime(borrow self)
+  public func mutableBytes(of run: ReservationRun, at index: Int) -> MutableRawSpan {
+    // SAFETY: the caller vouches for it.
+    unsafe mutableBytes(of: run[index])
+  }
+
+  /// Appends all messages of a run to the log at once; see ``commit(_:byteCount:sequence:publishTime:elementStride:)``.
+  ///
+  /// - Parameter sequence: the first message's number; the others follow.
+  /// - Returns: the last message's slot.
+  @discardableResult
+  public func commit(_ run: ReservationRun, sequence: UInt64, publishTime: UInt64) -> UInt32 {
+    let (first, epoch) = room.commit(run)
+    for index in 0..<run.count {
+      let place = run.offset + index * run.stride
+      append(
+        SlotEntry(
+          sequence: sequence &+ UInt64(index), offset: UInt64(place), byteCount: UInt64(run.byteCount),
+          publishTime: publishTime, attributesOffset: UInt64(place), attributesByteCount: 0, elementStride: 0),
+        at: first + UInt32(index), epoch: epoch)
+    }
+    return announce(first + UInt32(run.count), epoch: epoch)
+  }
+
+  /// Gives up a run of reservations, as ``cancel(_:)-(Reservation)`` does.
+  public func cancel(_ run: ReservationRun) { room.cancel(run) }
+
+  /// Writes a slot, which nobody looks at yet.
+  private func append(_ entry: consuming SlotEntry, at index: UInt32, epoch: UInt32) {
     entry.checksum = entry.expectedChecksum(at: index, epoch: epoch)
     // SAFETY: `reserve` kept room for the slots of all that is committed or outstanding, and this is one of those.
     unsafe entry.store(to: mapping.words(at: SegmentLayout.slotOffset(of: index, inCapacity: capacity)))
+  }
 
+  /// Lets readers see all slots below a count; returns the last.
+  private func announce(_ count: UInt32, epoch: UInt32) -> UInt32 {
     // Releasing: whoever acquires this word sees the slots and the payloads of all messages it counts. That holds
     // whichever thread wrote a payload, as its loan came here through the publisher's lock.
-    let word = EpochCount(epoch: epoch, count: index + 1).word
+    let word = EpochCount(epoch: epoch, count: count).word
     // SAFETY: the word lies in the header page.
     unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.store(word, ordering: .releasing)
-    return index
+    return count - 1
   }
 
   /// Gives up a reservation. Its room comes back if it was the last taken; else it stays unused in this life.

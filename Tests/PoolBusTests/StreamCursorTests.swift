@@ -151,7 +151,7 @@ private struct TestStream {
       switch cursor.look() {
       case .message(let index, let slot):
         sequences.append(slot.sequence)
-        cursor.take(slot, at: index).giveBack()
+        _ = cursor.take(slot, at: index)
       case .lagged(let range):
         lags.append(range)
         cursor.skip(range)

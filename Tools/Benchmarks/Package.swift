@@ -27,6 +27,6 @@ let package = Package(
     .executableTarget(
       name: "poolbus-peer", dependencies: ["CPeer", .product(name: "PoolBus", package: "PoolBus")],
       path: "PoolBusPeer", swiftSettings: swiftSettings),
-    .systemLibrary(name: "CPeer", path: "Peers"),
+    .target(name: "CPeer", path: "CPeer", cSettings: [.unsafeFlags(["-O3", "-march=native"])]),
   ]
 )

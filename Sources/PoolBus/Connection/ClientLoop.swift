@@ -10,7 +10,7 @@ import Vocabulary
 /// publisher or a subscription.
 final class ClientLoop: Sendable {
   private let socket: PacketSocket
-  private let wake: WakeEvent
+  let executor: LoopExecutor
   private let transport: any HandleTransport
   private let lastRequest = Atomic<UInt64>(0)
   private let state = Mutex(State())
@@ -41,7 +41,7 @@ final class ClientLoop: Sendable {
   init(socket: consuming PacketSocket, transport: any HandleTransport) throws(Errno) {
     self.socket = socket
     self.transport = transport
-    wake = try WakeEvent()
+    executor = LoopExecutor(wake: try WakeEvent())
   }
 
   // MARK: - From any thread
@@ -50,7 +50,7 @@ final class ClientLoop: Sendable {
 
   func stop() {
     state.withLock { $0.isStopping = true }
-    wake.signal()
+    executor.wakeUp()
   }
 
   /// - Parameter descriptor: borrowed for the call; the node gets its own.
@@ -65,7 +65,7 @@ final class ClientLoop: Sendable {
       return (!state.outbox.send(bytes, descriptor: descriptor, over: socket), !state.outbox.isEmpty)
     }
     // The loop sees the loss itself, and waits for room.
-    if isLost || waits { wake.signal() }
+    if isLost || waits { executor.wakeUp() }
   }
 
   /// Sends a request and waits for its answer; `take` runs on the loop's thread before the next packet is read, and
@@ -124,7 +124,7 @@ final class ClientLoop: Sendable {
       return state.subscriptions.removeValue(forKey: id)
     }
     _ = consume gone
-    wake.signal()
+    executor.wakeUp()
   }
 
   func closeAll() {
@@ -144,30 +144,32 @@ final class ClientLoop: Sendable {
     do {
       let poller = try Poller()
       try poller.add(socket.raw, token: Token.node, .readable)
-      try poller.add(wake.raw, token: Token.wake, .readable)
+      try poller.add(executor.descriptor, token: Token.wake, .readable)
+      executor.begin()
       var isWatchingHandles = false
       var waitsToSend = false
 
-      loop: while !state.withLock({ $0.isStopping }) {
-        _ = try poller.wait(timeoutNanoseconds: doorbells.recheckInterval) { ready in
-          if ready.token == Token.wake { wake.clear() }
+      loop: while true {
+        var hasNews = false
+        _ = try poller.wait(timeoutNanoseconds: executor.isIdle ? doorbells.recheckInterval : 0) { ready in
+          if ready.token == Token.wake { executor.clear() }
+          if ready.token == Token.node { hasNews = true }
         }
-        switch try receive(into: &buffer, doorbells) {
-        case .none: break
-        case .some(let error):
+        if hasNews, let error = try receive(into: &buffer, doorbells) {
           loss = error
           break loop
         }
+        // Also when no handle seems to wait: ZeroMQ tells of new ones only after all the old ones were taken.
         doorbells.drain()
+        executor.runJobs()
         doorbells.recheckIfDue()
-        for id in state.withLock({ state in
-          defer { state.closed = [] }
-          return state.closed
-        }) { doorbells.remove(id) }
 
-        let (isOpen, isWaiting) = state.withLock { state in
-          (state.outbox.isEmpty || state.outbox.flush(over: socket), !state.outbox.isEmpty)
+        let (isOpen, isWaiting, closed) = state.withLock { state in
+          defer { if !state.closed.isEmpty { state.closed = [] } }
+          let isOpen = !state.isStopping && (state.outbox.isEmpty || state.outbox.flush(over: socket))
+          return (isOpen, !state.outbox.isEmpty, state.closed)
         }
+        for id in closed { doorbells.remove(id) }
         if !isOpen { break loop }
         if isWaiting != waitsToSend {
           waitsToSend = isWaiting
@@ -183,6 +185,7 @@ final class ClientLoop: Sendable {
     }
     end(with: loss)
     doorbells.close()
+    executor.end()
   }
 
   /// - Returns: why the connection is over, or nil.

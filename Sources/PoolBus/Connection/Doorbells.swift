@@ -25,6 +25,8 @@ final class Doorbells {
   private var interval = Doorbells.shortestRecheck
   private var lastRecheck = Clock.monotonicNanoseconds
   private var buffer = [UInt8](repeating: 0, count: 256)
+  /// Whether somebody wants to know what handles say.
+  private var hasObservers = false
 
   init(transport: any HandleTransport) {
     self.transport = transport
@@ -38,6 +40,7 @@ final class Doorbells {
 
   func listen(to introduced: StreamIntroduced, for subscription: SubscriptionCore) {
     interval = Self.shortestRecheck
+    if subscription.observer != nil { hasObservers = true }
     if streams[introduced.stream] != nil {
       streams[introduced.stream]?.subscriptions.append(subscription)
       return
@@ -82,23 +85,36 @@ final class Doorbells {
       // SAFETY: an array of bytes has no padding.
       var bytes = unsafe span.mutableBytes
       guard let count = receiver.receive(into: &bytes) else { return }
-      // Nonsense on the wire rings no bell, and harms nobody.
-      let message = buffer.span.extracting(first: count)
-      guard let handle = try? HandleCodec.decode(unsafe message.bytes),
-        let stream = streams[handle.stream]
-      else { continue }
+      // Nonsense on the wire rings no bell, and harms nobody. A doorbell's stream is all that its subscribers need.
+      guard let id = stream(count), rung != id || hasObservers, let stream = streams[id] else { continue }
+      let handle = hasObservers ? handle(count) : nil
       // By index: an unspecialized iterator, as in a debug build, allocates, and this is done per handle.
       var index = 0
       while index < stream.subscriptions.count {
         if let observer = stream.subscriptions[index].observer {
-          observer.add(handle, topic: stream.topic)
-        } else if rung != handle.stream {
+          if let handle { observer.add(handle, topic: stream.topic) }
+        } else if rung != id {
           stream.subscriptions[index].ring()
         }
         index += 1
       }
-      rung = handle.stream
+      rung = id
     }
+  }
+
+  /// The stream of the handle that is in the buffer's first bytes.
+  private func stream(_ byteCount: Int) -> StreamID? {
+    let buffer = buffer
+    let message = buffer.span.extracting(first: byteCount)
+    // SAFETY: an array of bytes has no padding.
+    return HandleCodec.stream(of: unsafe message.bytes)
+  }
+
+  private func handle(_ byteCount: Int) -> Handle? {
+    let buffer = buffer
+    let message = buffer.span.extracting(first: byteCount)
+    // SAFETY: as above.
+    return try? HandleCodec.decode(unsafe message.bytes)
   }
 
   func recheckIfDue() {

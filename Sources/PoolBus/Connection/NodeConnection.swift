@@ -28,6 +28,8 @@ final class NodeConnection: Sendable {
     await embeddedNode?.waitUntilStopped()
   }
 
+  var executor: any TaskExecutor { loop.executor }
+
   func nextRequest() -> UInt64 { loop.nextRequest() }
 
   /// Sends without waiting; what the node has no room for yet goes out later, in order. After the node's loss, nothing.

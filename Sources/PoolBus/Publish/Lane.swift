@@ -45,7 +45,7 @@ struct Lane {
       return isSteady && current.capacity <= limit / 4 ? current.capacity : nil
     case .small:
       let capacity = max(lastNeed, sharedCapacity(limit: limit))
-      return current.freeByteCount < current.capacity / 2 && capacity <= limit / 2 ? capacity : nil
+      return capacity <= limit / 2 ? capacity : nil
     }
   }
 

@@ -10,12 +10,18 @@ import Vocabulary
 /// ranges of loans are disjoint.
 final class LeasedSegment: @unchecked Sendable {
   let log: SegmentWriter
+  /// Whose lease it is. A publisher lets go of its segments when it is closed, so that the two do not hold each other.
+  let publisher: PublisherCore
   /// No further loans are made from it.
   var isRetired = false
+  /// The segment that follows it was asked for.
+  var hasSuccessor = false
 
   init(
-    _ granted: LeaseGranted, mapping descriptor: consuming OwnedDescriptor, node: NodeConnection
+    _ granted: LeaseGranted, mapping descriptor: consuming OwnedDescriptor, of publisher: PublisherCore,
+    node: NodeConnection
   ) throws(MemoryError) {
+    self.publisher = publisher
     let id = granted.segment.id
     log = try SegmentWriter(
       mapping: descriptor, capacity: Int(clamping: granted.capacity), identity: granted.segment,
@@ -26,9 +32,9 @@ final class LeasedSegment: @unchecked Sendable {
   func begin(epoch: UInt32) {
     log.begin(epoch: epoch)
     isRetired = false
+    hasSuccessor = false
   }
 
-  func reserve(_ wish: PublisherCore.Wish) -> Reservation? {
-    log.reserve(byteCount: wish.byteCount, alignment: wish.alignment, attributes: wish.attributes.span)
-  }
+  /// Whether it is time to ask for the segment that follows.
+  var needsSuccessor: Bool { !hasSuccessor && log.freeByteCount < log.capacity / 2 }
 }

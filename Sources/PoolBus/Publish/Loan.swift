@@ -6,14 +6,12 @@ import Vocabulary
 /// It is owned by one task at a time, and given up by publishing; a loan that is dropped unpublished costs nothing but
 /// its room. Several may be out at once and be published in any order.
 public struct Loan: ~Copyable, Sendable {
-  private let publisher: PublisherCore
   fileprivate let writer: LeasedSegment
   fileprivate let reservation: Reservation
   private let elementStride: UInt32
   private var isPublished = false
 
-  init(publisher: PublisherCore, writer: LeasedSegment, reservation: Reservation, elementStride: UInt32) {
-    self.publisher = publisher
+  init(writer: LeasedSegment, reservation: Reservation, elementStride: UInt32) {
     self.writer = writer
     self.reservation = reservation
     self.elementStride = elementStride
@@ -55,11 +53,11 @@ public struct Loan: ~Copyable, Sendable {
       throw .beyondLoan(byteCount: byteCount, loaned: reservation.byteCount)
     }
     isPublished = true
-    try publisher.commit(reservation, in: writer, byteCount: byteCount, elementStride: elementStride)
+    try writer.publisher.commit(reservation, in: writer, byteCount: byteCount, elementStride: elementStride)
   }
 
   deinit {
-    if !isPublished { publisher.cancel(reservation, in: writer) }
+    if !isPublished { writer.publisher.cancel(reservation, in: writer) }
   }
 }
 

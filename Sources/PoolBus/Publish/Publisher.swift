@@ -35,8 +35,22 @@ public final class Publisher: Sendable {
     byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
   ) throws(BusError) -> Loan? {
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
-    guard case .reserved(let segment, let reservation) = try core.attempt(wish) else { return nil }
-    return Loan(publisher: core, writer: segment, reservation: reservation, elementStride: 0)
+    guard case .reserved(let segment, let reservation) = try core.attempt(wish, wish.reserve(in:)) else { return nil }
+    return Loan(writer: segment, reservation: reservation, elementStride: 0)
+  }
+
+  /// Room for `count` messages of `byteCount` bytes each, which are published all at once: for many small messages, as
+  /// they share one commit, one look at the clock and one handle.
+  ///
+  /// - Throws: as ``loan(byteCount:alignment:attributes:)``; all of them must fit one segment.
+  public func loanBatch(count: Int, byteCount: Int) async throws -> LoanBatch {
+    let wish = try core.wish(count: count, byteCount: byteCount)
+    while true {
+      switch try core.attempt(wish, { $0.reserve(count: count, byteCount: byteCount) }) {
+      case .reserved(let segment, let run): return LoanBatch(writer: segment, run: run)
+      case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
+      }
+    }
   }
 
   /// Room for `count` elements of a bit-copyable type; readers can check what they read them as.
@@ -75,9 +89,9 @@ public final class Publisher: Sendable {
   ) async throws -> Loan {
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
     while true {
-      switch try core.attempt(wish) {
+      switch try core.attempt(wish, wish.reserve(in:)) {
       case .reserved(let segment, let reservation):
-        return Loan(publisher: core, writer: segment, reservation: reservation, elementStride: elementStride)
+        return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
       case .awaits(let request, let isOwn):
         try await core.awaitLease(request, isOwn: isOwn)
       }

@@ -50,10 +50,14 @@ final class PublisherCore: Sendable {
     /// The smallest segment that can hold it.
     var capacity: Int
     var lane: Lane.Kind
+
+    func reserve(in log: SegmentWriter) -> Reservation? {
+      log.reserve(byteCount: byteCount, alignment: alignment, attributes: attributes.span)
+    }
   }
 
-  enum Attempt {
-    case reserved(LeasedSegment, Reservation)
+  enum Attempt<Room: Sendable> {
+    case reserved(LeasedSegment, Room)
     /// The segment for it is on its way. `isOwn`: this attempt asked for it, so its refusal is this attempt's.
     case awaits(request: UInt64, isOwn: Bool)
   }
@@ -94,10 +98,34 @@ final class PublisherCore: Sendable {
       lane: capacity > Lane.largestShared ? .large : .small)
   }
 
+  /// What a batch of messages of one length asks of the log.
+  ///
+  /// - Throws: as ``wish(byteCount:alignment:attributes:)``.
+  func wish(count: Int, byteCount: Int) throws(BusError) -> Wish {
+    guard count > 0 else { throw .invalidCount(count) }
+    guard byteCount >= 0 else { throw .invalidCount(byteCount) }
+    let capacity = SegmentLayout.capacity(forPayloads: count, byteCount: byteCount)
+    guard let capacity, capacity <= limit else {
+      let whole = count.multipliedReportingOverflow(by: byteCount)
+      throw .payloadTooLarge(byteCount: whole.overflow ? .max : whole.partialValue, limit: limit)
+    }
+    return Wish(
+      byteCount: byteCount, alignment: SegmentLayout.minimumAlignment, attributes: [], capacity: capacity,
+      lane: capacity > Lane.largestShared ? .large : .small)
+  }
+
   /// Room for the wish, or the lease that will bring it.
-  func attempt(_ wish: Wish) throws(BusError) -> Attempt {
+  ///
+  /// - Parameter reserve: takes the room from a segment; nil if that has too little.
+  @inline(__always)
+  func attempt<Room: Sendable>(_ wish: Wish, _ reserve: (SegmentWriter) -> Room?) throws(BusError) -> Attempt<Room> {
     try state.withLock { state throws(BusError) in
-      if let reserved = reserve(wish, in: &state) { return reserved }
+      // The way of nearly every message: the current segment has room for it.
+      if wish.lane == .small, let current = state.small.current, let room = reserve(current.log) {
+        if current.needsSuccessor { leaseAhead(of: current, .small, in: &state) }
+        return .reserved(current, room)
+      }
+      if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
       if let ended = state.ended { throw ended }
       if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity })
       {
@@ -109,34 +137,32 @@ final class PublisherCore: Sendable {
     }
   }
 
-  private func reserve(_ wish: Wish, in state: inout State) -> Attempt? {
+  /// Room in a segment that was leased ahead, which is the current one from then on.
+  private func reserveNext<Room: Sendable>(
+    _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
+  ) -> Attempt<Room>? {
     guard state.ended != .closed else { return nil }
-    if let current = state[wish.lane].current {
-      if let reservation = current.reserve(wish) {
-        leaseAhead(of: current, wish.lane, in: &state)
-        return .reserved(current, reservation)
-      }
-    }
     guard let index = state[wish.lane].ahead.firstIndex(where: { $0.log.capacity >= wish.capacity }) else { return nil }
     let next = state[wish.lane].ahead.remove(at: index)
-    guard let reservation = next.reserve(wish) else {
+    guard let room = reserve(next.log) else {
       // It came with less room than it was asked for; it goes back unused.
       retire(next)
       return nil
     }
     if let current = state[wish.lane].current { retire(current) }
     state[wish.lane].begin(with: next, now: Clock.monotonicNanoseconds)
-    leaseAhead(of: next, wish.lane, in: &state)
+    if wish.lane == .large || next.needsSuccessor { leaseAhead(of: next, wish.lane, in: &state) }
     if wish.lane == .large {
       // Its one message fills it: it can be released as soon as that is read.
       state.large.current = nil
       retire(next)
     }
-    return .reserved(next, reservation)
+    return .reserved(next, room)
   }
 
   /// Leases the stream's next segment before this one is full, so that the publisher need not wait for its pages.
   private func leaseAhead(of current: LeasedSegment, _ kind: Lane.Kind, in state: inout State) {
+    current.hasSuccessor = true
     guard state[kind].ahead.isEmpty, state.ended == nil,
       let capacity = state[kind].capacityAhead(of: current.log, limit: limit),
       !state.requests.values.contains(where: { $0.lane == kind })
@@ -202,7 +228,38 @@ final class PublisherCore: Sendable {
         stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
         publishTime: now)
     }
-    guard let handle else { return }
+    if let handle { send(handle) }
+  }
+
+  /// Commits a whole batch: one look at the clock, one commit, one handle at most.
+  func commit(_ run: ReservationRun, in segment: LeasedSegment) throws(BusError) {
+    let handle: Handle? = try state.withLock { state throws(BusError) in
+      guard state.ended != .closed else {
+        segment.log.cancel(run)
+        throw .closed
+      }
+      let first = state.nextSequence
+      let now = Clock.realtimeNanoseconds
+      let slot = segment.log.commit(run, sequence: first, publishTime: now)
+      state.nextSequence = first &+ UInt64(run.count)
+      let identity = segment.log.identity
+      sealIfDone(segment)
+      guard state.listeners.mustBeRung() else { return nil }
+      return Handle(
+        stream: stream, segment: identity, slot: slot, sequence: state.nextSequence &- 1,
+        byteCount: UInt64(run.byteCount), publishTime: now)
+    }
+    if let handle { send(handle) }
+  }
+
+  func cancel(_ run: ReservationRun, in segment: LeasedSegment) {
+    state.withLock { _ in
+      segment.log.cancel(run)
+      sealIfDone(segment)
+    }
+  }
+
+  private func send(_ handle: Handle) {
     var bytes = InlineArray<64, UInt8>(repeating: 0)
     var span = bytes.mutableSpan
     // SAFETY: an array of bytes has no padding.
@@ -228,7 +285,7 @@ final class PublisherCore: Sendable {
     } else {
       do {
         guard let descriptor else { return }
-        segment = try LeasedSegment(granted, mapping: descriptor, node: node)
+        segment = try LeasedSegment(granted, mapping: descriptor, of: self, node: node)
       } catch {
         // Given back unused; the memory is the node's to take.
         node.send(.sealSegment(granted.segment))

@@ -1,26 +1,28 @@
 import Synchronization
 
-/// How long spinning is worth while: about twice what it took lately, less and less when nothing came.
+/// How long spinning is worth while: about twice what it would have had to last lately, and hardly at all if it would
+/// have lasted too long, or if somebody else needs the core.
 ///
-/// A wake-up across cores costs some 20 us, so a wait much longer than that is better blocked.
+/// Times are nanoseconds.
 final class AdaptiveSpin: Sendable {
+  /// A wake-up across cores costs some 20 us: a longer wait is better blocked.
   static let longest: UInt64 = 100_000
-  /// Spun even by who has learnt that it does not pay, so that a faster time is noticed.
+  /// Spun even by who has learnt that it does not pay.
   static let shortest: UInt64 = 1_000
+  /// Who spins looks at the clock far more often than this, unless its core was taken away.
+  static let preempted: UInt64 = 50_000
 
   private let learnt = Atomic<UInt64>(20_000)
 
-  /// Nanoseconds to spin now.
+  /// How long to spin now.
   var budget: UInt64 { learnt.load(ordering: .relaxed) }
 
-  /// A message came after so many nanoseconds.
-  func paid(after duration: UInt64) {
-    let wanted = min(max(duration &* 2, 20_000), Self.longest)
+  /// A message came so long after the wait began, whether it was seen by spinning or by being woken.
+  func came(after duration: UInt64) {
+    let wanted = duration > Self.longest ? Self.shortest : min(max(duration &* 2, 20_000), Self.longest)
     learnt.store((budget &* 3 &+ wanted) / 4, ordering: .relaxed)
   }
 
-  /// Nothing came within the budget.
-  func wasted() {
-    learnt.store(max(budget / 2, Self.shortest), ordering: .relaxed)
-  }
+  /// The core was taken away while it spun: others need it more.
+  func wasPreempted() { learnt.store(Self.shortest, ordering: .relaxed) }
 }

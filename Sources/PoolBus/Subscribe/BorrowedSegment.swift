@@ -1,20 +1,18 @@
 import PooledMemory
-import Synchronization
 import Vocabulary
 
-/// A segment that a subscription reads, and the count of those who still do: the cursor until it has moved past, and
-/// every sample that is out. The last of them releases it.
+/// A segment that a subscription reads. Those who still do hold it: the cursor until it has moved past, and every sample
+/// that is out. When the last of them lets go it is released.
 final class BorrowedSegment: Sendable {
   let reader: SegmentReader
   let topic: TopicName
   let stream: StreamID
   private let onPass: @Sendable () -> Void
   private let onRelease: @Sendable () -> Void
-  private let holds = Atomic<Int>(1)
 
   /// - Parameters:
   ///   - onPass: called when the cursor has moved past it while samples are out.
-  ///   - onRelease: called once, by the last holder.
+  ///   - onRelease: called once, when nobody holds it any more.
   init(
     reader: SegmentReader, topic: TopicName, stream: StreamID, onPass: @escaping @Sendable () -> Void,
     onRelease: @escaping @Sendable () -> Void
@@ -26,24 +24,14 @@ final class BorrowedSegment: Sendable {
     self.onRelease = onRelease
   }
 
-  /// A sample of it goes out.
-  func borrow() { holds.add(1, ordering: .relaxed) }
+  // The count of references is atomic, and its last decrement acquires: all reads are done before the memory is another
+  // message's.
+  deinit { onRelease() }
 
-  /// A sample is dropped.
-  func giveBack() {
-    if drop() == 0 { onRelease() }
-  }
-
-  /// The cursor moves past it. Called once.
-  func pass() {
+  /// The cursor moves past it and lets go. Called once.
+  static func pass(_ segment: consuming BorrowedSegment) {
+    var segment = segment
     // Said before the hold is dropped: a release that comes from another thread must not overtake it.
-    if holds.load(ordering: .relaxed) > 1 { onPass() }
-    if drop() == 0 { onRelease() }
-  }
-
-  private func drop() -> Int {
-    // Releasing, so that this holder's reads are done before the memory is another message's; acquiring, so that the
-    // last holder speaks for all.
-    holds.subtract(1, ordering: .acquiringAndReleasing).newValue
+    if !isKnownUniquelyReferenced(&segment) { segment.onPass() }
   }
 }

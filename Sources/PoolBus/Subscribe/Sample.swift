@@ -15,8 +15,6 @@ public struct Sample: ~Copyable, Sendable {
     slot = message.slot
   }
 
-  deinit { segment.giveBack() }
-
   /// The payload, in place.
   public var bytes: RawSpan {
     @_lifetime(borrow self)

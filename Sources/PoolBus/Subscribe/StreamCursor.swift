@@ -19,6 +19,7 @@ struct StreamCursor {
 
   struct OpenSegment {
     let segment: BorrowedSegment
+    let reader: SegmentReader
     /// The slot to read next.
     var next: UInt32 = 0
     /// Committed slots at the last look; the shared word is read again only when these are used up.
@@ -47,7 +48,7 @@ struct StreamCursor {
 
   // MARK: - What the node says
 
-  mutating func add(_ segment: BorrowedSegment) { segments.append(OpenSegment(segment: segment)) }
+  mutating func add(_ segment: BorrowedSegment) { segments.append(OpenSegment(segment: segment, reader: segment.reader)) }
 
   mutating func end() { hasEnded = true }
 
@@ -107,15 +108,37 @@ struct StreamCursor {
     return hasEnded && segments.isEmpty ? .finished : .nothing
   }
 
-  /// Takes the message that ``look()`` found; it is borrowed until ``BorrowedSegment/giveBack()``.
+  /// Takes the message that ``look()`` found; whoever holds the segment borrows it.
   mutating func take(_ slot: Slot, at index: Int) -> BorrowedSegment {
     let segment = segments[index].segment
-    segment.borrow()
     segments[index].next += 1
     segments[index].peeked = nil
     advance(to: slot.sequence == .max ? .max : slot.sequence + 1)
     takesAny = false
     return segment
+  }
+
+  /// Takes the message that ``look()`` found, and as many as follow it in the stream and lie behind it in its segment.
+  ///
+  /// - Parameter limit: how many at the most; 1 or more.
+  mutating func takeRun(_ slot: Slot, at index: Int, limit: Int) -> (segment: BorrowedSegment, count: Int) {
+    let segment = segments[index].segment
+    let reader = segments[index].reader
+    let end = segments[index].visible
+    let start = segments[index].next
+    var next = start + 1
+    var sequence = slot.sequence &+ 1
+    if lost.isEmpty {
+      while next < end, Int(next - start) < limit, reader.claimedSequence(at: next) == sequence {
+        next += 1
+        sequence &+= 1
+      }
+    }
+    segments[index].next = next
+    segments[index].peeked = nil
+    advance(to: sequence == 0 ? .max : sequence)
+    takesAny = false
+    return (segment, Int(next - start))
   }
 
   /// Moves past the lost messages that ``look()`` found.
@@ -142,17 +165,17 @@ struct StreamCursor {
   private mutating func peek(_ index: Int) throws(CorruptSegment) -> Peek {
     while true {
       if let slot = segments[index].peeked { return .slot(slot) }
-      let open = segments[index]
-      if open.next >= open.visible {
+      let next = segments[index].next
+      if next >= segments[index].visible {
         // The end first: what is committed after it was read as absent can't be missed then.
-        let end = open.end ?? open.segment.reader.sealedCount
-        let committed = open.segment.reader.committed
+        let end = segments[index].end ?? segments[index].reader.sealedCount
+        let committed = segments[index].reader.committed
         segments[index].visible = end.map { min($0, committed) } ?? committed
-        if open.next >= segments[index].visible {
-          return end.map { open.next >= $0 } ?? false ? .exhausted : .nothingYet
+        if next >= segments[index].visible {
+          return end.map { next >= $0 } ?? false ? .exhausted : .nothingYet
         }
       }
-      let slot = try open.segment.reader.slot(at: open.next)
+      let slot = try segments[index].reader.slot(at: next)
       if slot.sequence >= expected {
         segments[index].peeked = slot
         return .slot(slot)
@@ -162,6 +185,6 @@ struct StreamCursor {
   }
 
   private mutating func finish(_ index: Int) {
-    segments.remove(at: index).segment.pass()
+    BorrowedSegment.pass(segments.remove(at: index).segment)
   }
 }

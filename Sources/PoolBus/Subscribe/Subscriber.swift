@@ -28,10 +28,31 @@ public final class Subscriber: Sendable {
   ///   missing: call again to read on. ``BusError/nodeLost`` when all that was handed over is read.
   ///   `CancellationError` as soon as the task is cancelled.
   public func next() async throws -> Sample? {
+    guard let message = try await receive(limit: 1) else { return nil }
+    return Sample(message)
+  }
+
+  /// The messages that are there, of one stream, in one place; waits for the first of them. For many small messages, as
+  /// it looks once for all. Nil once the subscriber is closed.
+  ///
+  /// Throws as ``next()``.
+  ///
+  /// - Parameter limit: how many messages at the most.
+  public func nextBatch(limit: Int = .max) async throws -> SampleBatch? {
+    guard let message = try await receive(limit: max(limit, 1)) else { return nil }
+    return SampleBatch(message)
+  }
+
+  @inline(__always)
+  private func receive(limit: Int) async throws -> SubscriptionCore.Message? {
+    // When the wait began; nil as long as none did.
+    var start: UInt64?
     while true {
       try Task.checkCancellation()
-      switch try look() {
-      case .message(let message): return Sample(message)
+      switch try look(limit, &start) {
+      case .message(let message):
+        if let start, waiting == .adaptive { spin.came(after: message.slot.publishTime.subtracting(start)) }
+        return message
       case .closed: return nil
       case .nothing where waiting == .spin: await Task.yield()
       case .nothing: try await core.wait()
@@ -55,10 +76,12 @@ public final class Subscriber: Sendable {
   }
 
   /// Looks for the next message, and unless it blocks at once, goes on looking for a while.
-  private func look() throws(BusError) -> Look {
+  private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
     do {
-      if let message = try core.take() { return .message(message) }
-      if waiting != .block, let message = try spinForMessage() { return .message(message) }
+      if let message = try core.take(limit: limit) { return .message(message) }
+      guard waiting != .block else { return .nothing }
+      start = start ?? Clock.realtimeNanoseconds
+      if let message = try spinForMessage(limit) { return .message(message) }
       return .nothing
     } catch {
       guard error == .closed else { throw error }
@@ -67,20 +90,27 @@ public final class Subscriber: Sendable {
   }
 
   /// Watches the segments for a while; with `.adaptive`, for as long as that has lately paid.
-  private func spinForMessage() throws(BusError) -> SubscriptionCore.Message? {
+  private func spinForMessage(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
     let start = Clock.monotonicNanoseconds
     let budget = waiting == .spin ? AdaptiveSpin.longest : spin.budget
+    var last = start
     while true {
       for _ in 0..<32 {
-        if let message = try core.take() {
-          if waiting == .adaptive { spin.paid(after: Clock.monotonicNanoseconds &- start) }
-          return message
-        }
+        if let message = try core.take(limit: limit) { return message }
         spinHint()
       }
-      if Clock.monotonicNanoseconds &- start >= budget { break }
+      let now = Clock.monotonicNanoseconds
+      if waiting == .adaptive, now &- last > AdaptiveSpin.preempted {
+        spin.wasPreempted()
+        return nil
+      }
+      if now &- start >= budget { return nil }
+      last = now
     }
-    if waiting == .adaptive { spin.wasted() }
-    return nil
   }
+}
+
+extension UInt64 {
+  /// The difference; 0 if `other` is the larger, as clocks of others may say.
+  fileprivate func subtracting(_ other: UInt64) -> UInt64 { self > other ? self - other : 0 }
 }

@@ -30,6 +30,8 @@ final class SubscriptionCore: Sendable {
   struct Message {
     var segment: BorrowedSegment
     var slot: Slot
+    /// How many messages of the stream lie there, this one included.
+    var count = 1
   }
 
   /// Messages of one stream in a row while others have some, too.
@@ -45,10 +47,11 @@ final class SubscriptionCore: Sendable {
 
   // MARK: - Reading
 
-  /// The next message, or nil if none is there.
+  /// The next message, with those that follow it in one place, or nil if none is there.
   ///
+  /// - Parameter limit: how many messages at the most.
   /// - Throws: what was lost or is corrupt, once, at its place in the stream; the end when all is read.
-  func take() throws(BusError) -> Message? {
+  func take(limit: Int = 1) throws(BusError) -> Message? {
     try state.withLock { state throws(BusError) in
       if let failure = state.failure {
         state.failure = nil
@@ -60,10 +63,16 @@ final class SubscriptionCore: Sendable {
         let turn = state.turn
         switch state.cursors[turn].look() {
         case .message(let index, let slot):
-          let segment = state.cursors[turn].take(slot, at: index)
-          state.takenInTurn += 1
+          let message: Message
+          if limit > 1 {
+            let (segment, count) = state.cursors[turn].takeRun(slot, at: index, limit: limit)
+            message = Message(segment: segment, slot: slot, count: count)
+          } else {
+            message = Message(segment: state.cursors[turn].take(slot, at: index), slot: slot)
+          }
+          state.takenInTurn += message.count
           if state.takenInTurn >= Self.turnLength { state.nextTurn() }
-          return Message(segment: segment, slot: slot)
+          return message
         case .lagged(let range):
           state.cursors[turn].skip(range)
           let lag = Lag(topic: state.cursors[turn].topic, stream: state.cursors[turn].stream, sequences: range)

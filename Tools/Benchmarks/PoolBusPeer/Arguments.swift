@@ -18,20 +18,25 @@ struct Arguments: @unchecked Sendable {
   var index: Int { Int(peer.index) }
   var topics: Int { Int(peer.topics) }
 
-  var subscriberOptions: SubscriberOptions {
+  /// Many messages are published, and taken, at once: how the driver calls this program says so.
+  let isBatching = CommandLine.arguments[0].hasSuffix("-batch")
+
+  var mode: Waiting {
     switch peer.mode {
-    case PEER_SPIN: SubscriberOptions(waiting: .spin)
-    case PEER_ADAPTIVE: SubscriberOptions(waiting: .adaptive)
-    default: SubscriberOptions(waiting: .block)
+    case PEER_SPIN: .spin
+    case PEER_ADAPTIVE: .adaptive
+    default: .block
     }
   }
 
+  var subscriberOptions: SubscriberOptions { SubscriberOptions(waiting: mode) }
+
   func fill(_ payload: UnsafeMutableRawPointer?, _ number: UInt64) {
-    unsafe withUnsafePointer(to: peer) { unsafe peer_fill($0, payload, number) }
+    unsafe withUnsafePointer(to: peer) { unsafe poolbus_fill($0, payload, number) }
   }
 
   func read(_ payload: UnsafeRawPointer?) -> UInt64 {
-    unsafe withUnsafePointer(to: peer) { unsafe peer_read($0, payload) }
+    unsafe withUnsafePointer(to: peer) { unsafe poolbus_read($0, payload) }
   }
 }
 

@@ -1,0 +1,46 @@
+import PooledMemory
+import Vocabulary
+
+/// Writable room for several messages of one length, in the pool, published all at once.
+///
+/// Owned by one task at a time, and given up by publishing; a batch that is dropped unpublished costs nothing but its
+/// room.
+public struct LoanBatch: ~Copyable, Sendable {
+  private let writer: LeasedSegment
+  private let run: ReservationRun
+  private var isPublished = false
+
+  init(writer: LeasedSegment, run: ReservationRun) {
+    self.writer = writer
+    self.run = run
+  }
+
+  /// How many messages there is room for.
+  public var count: Int { run.count }
+
+  /// How many bytes each has.
+  public var byteCount: Int { run.byteCount }
+
+  /// A payload's room. It holds what was there before: write all that you publish.
+  ///
+  /// - Parameter index: which message; below ``count``.
+  @_lifetime(&self)
+  public mutating func mutableBytes(at index: Int) -> MutableRawSpan {
+    // SAFETY: the batch is the run's one owner, and the span borrows the batch.
+    let log = writer.log
+    let span = unsafe log.mutableBytes(of: run, at: index)
+    return unsafe _overrideLifetime(span, mutating: &self)
+  }
+
+  /// Publishes all messages, in order; the batch is gone.
+  ///
+  /// - Throws: ``BusError/closed`` if the publisher was closed meanwhile; nothing is published then.
+  public consuming func publish() throws(BusError) {
+    isPublished = true
+    try writer.publisher.commit(run, in: writer)
+  }
+
+  deinit {
+    if !isPublished { writer.publisher.cancel(run, in: writer) }
+  }
+}

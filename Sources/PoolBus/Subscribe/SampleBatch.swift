@@ -1,0 +1,68 @@
+import BusProtocol
+import PooledMemory
+import Vocabulary
+
+/// Messages of one stream that follow each other, borrowed where they lie, read-only. Dropping the batch releases them.
+///
+/// It stays readable as long as it is held, as a ``Sample`` does.
+public struct SampleBatch: ~Copyable, Sendable {
+  private let segment: BorrowedSegment
+  private let first: Slot
+  /// How many messages it has; at least one.
+  public let count: Int
+
+  init(_ message: SubscriptionCore.Message) {
+    segment = message.segment
+    first = message.slot
+    count = message.count
+  }
+
+  public var topic: TopicName { segment.topic }
+  public var stream: StreamID { segment.stream }
+
+  /// The first message's number in its stream; the others follow.
+  public var firstSequence: UInt64 { first.sequence }
+
+  /// A payload, in place.
+  ///
+  /// - Parameter index: which message; below ``count``.
+  /// - Throws: ``BusError/corruptSegment(_:)`` if the publisher wrote nonsense there.
+  @_lifetime(borrow self)
+  public borrowing func bytes(at index: Int) throws(BusError) -> RawSpan {
+    // SAFETY: the batch holds the segment, and with it the mapping.
+    let reader = segment.reader
+    let span = reader.bytes(of: try slot(at: index))
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// When a message was published: nanoseconds since 1970, by the publisher's clock. Throws as ``bytes(at:)``.
+  public func publishTime(at index: Int) throws(BusError) -> UInt64 { try slot(at: index).publishTime }
+
+  /// What the publisher said about a payload. Throws as ``bytes(at:)``, and as ``Sample/attributes()``.
+  public func attributes(at index: Int) throws(BusError) -> MessageAttributes {
+    let reader = segment.reader
+    let encoded = reader.attributes(of: try slot(at: index))
+    do {
+      return try AttributesCodec.decode(encoded)
+    } catch {
+      throw .invalidAttributes("\(error)")
+    }
+  }
+
+  private func slot(at index: Int) throws(BusError) -> Slot {
+    precondition(index >= 0 && index < count, "a batch has \(count) messages")
+    if index == 0 { return first }
+    do throws(CorruptSegment) {
+      let slot = try segment.reader.slot(at: first.index + UInt32(index))
+      let expected = first.sequence &+ UInt64(index)
+      guard slot.sequence == expected else {
+        throw CorruptSegment(
+          identity: segment.reader.identity, slot: slot.index, field: .sequence, value: slot.sequence,
+          allowed: expected...expected)
+      }
+      return slot
+    } catch {
+      throw .corruptSegment("\(segment.topic), \(error)")
+    }
+  }
+}
