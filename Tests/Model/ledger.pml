@@ -154,28 +154,33 @@ inline lease(x) {
 }
 
 #ifdef EVICTS
-#ifdef LAG_SILENT
-#define tellLag(s, x)
-#else
-/* SegmentStore.sequences; the messages that lie in the segment, as a set */
-#define tellLag(s, x) \
-    tell(s, lag, 0, 0, (bit_(log[x].slot[0]) | (log[x].committed > 1 -> bit_(log[x].slot[1]) : 0)))
+inline lag_(x, s) {
+    n_ = bit_(log[x].slot[0]);  /* SegmentStore.sequences; as a set */
+    if
+    :: log[x].committed > 1 -> n_ = n_ | bit_(log[x].slot[1])
+    :: else
+    fi;
+#ifndef LAG_SILENT
+    tell(s, lag, 0, 0, n_);
 #endif
+    if
+    :: handed[x] & bit_(s) -> isForced[x] = true
+    :: else
+    fi;
+    void_(x, s)
+}
 
 inline evict(x) {               /* and lag */
     for (t_ : 0 .. 1) {
         if
-        :: promises[x] & bit_(t_) ->
-            tellLag(t_, x);
-            if :: handed[x] & bit_(t_) -> isForced[x] = true :: else fi;
-            void_(x, t_)
+        :: promises[x] & bit_(t_) -> lag_(x, t_)
         :: else
         fi
     };
 #ifdef RECYCLE_FORCED
-    reclaimIfReleased(x);
+    reclaimIfReleased(x)
 #else
-    takeBack(x);
+    takeBack(x)
 #endif
 }
 #endif
@@ -207,6 +212,12 @@ inline settle() {               /* serve */
     s_ = 0; t_ = 0; u_ = 0; n_ = 0
 }
 
+#ifdef JOIN_UNPROMISED
+#define MAY_PROMISE s == STEADY
+#else
+#define MAY_PROMISE true
+#endif
+
 inline subscribe(s) {
     joined = joined | bit_(s);
     due[s] = committedTotal + 1;
@@ -221,12 +232,10 @@ inline subscribe(s) {
 #endif
 #endif
     for (t_ : 0 .. SEGMENTS - 1) {
-#ifndef JOIN_UNPROMISED
         if
-        :: state[t_] == leased -> promises[t_] = promises[t_] | bit_(s)
+        :: state[t_] == leased && MAY_PROMISE -> promises[t_] = promises[t_] | bit_(s)
         :: else
         fi;
-#endif
         hand_(t_, s)
     };
     endIfOver(s)
@@ -288,66 +297,68 @@ inline closeStream(mappingsGone) {
     }
 }
 
-inline unmappedByPublisher(x) {
-    mappings[x] = mappings[x] & ~PUBLISHER;
+inline unmappedByPublisher(a) {
+    mappings[a] = mappings[a] & ~PUBLISHER;
     if
-    :: state[x] == warm -> takeBack(x)
-    :: state[x] == leased -> isForced[x] = true
+    :: state[a] == warm -> takeBack(a)
+    :: state[a] == leased -> isForced[a] = true
     :: else
     fi;
-    destroyIfUnmapped(x)
+    destroyIfUnmapped(a)
 }
 
-inline unmappedBy(x, s) {
+inline unmappedBy(a, s) {
     if
-    :: mappings[x] & bit_(s) ->
-        mappings[x] = mappings[x] & ~bit_(s);
+    :: mappings[a] & bit_(s) ->
+        mappings[a] = mappings[a] & ~bit_(s);
         if
-        :: handed[x] & bit_(s) -> void_(x, s); reclaimIfReleased(x)
+        :: handed[a] & bit_(s) -> void_(a, s); reclaimIfReleased(a)
         :: else
         fi;
         endIfOver(s);
-        destroyIfUnmapped(x)
+        destroyIfUnmapped(a)
     :: else
     fi
 }
 
-#define isCurrent(x, n) (state[x] == leased && currentLife[x] == n)
+/* MARK: - What clients say: NodeCore.handle */
 
-inline fromTheSubscription(s) { /* NodeCore.handle */
+#define isCurrent(a, n) (state[a] == leased && currentLife[a] == n)
+
+inline nodeRequested() { leaseWaits = !isClosed; settle() }
+
+inline nodeReady(a, n) {
     if
-    :: fromSubscription[s] ? release(x, n) ->
-        if
-        :: currentLife[x] == n && (handed[x] & bit_(s)) -> void_(x, s); reclaimIfReleased(x); endIfOver(s)
-        :: else
-        fi
-    :: fromSubscription[s] ? unmapped(x, _) -> unmappedBy(x, s)
-    :: fromSubscription[s] ? unsubscribe(_, _) -> unsubscribe_(s, false)
+    :: isCurrent(a, n) && !isReady[a] -> isReady[a] = true; hand_(a, 0); hand_(a, 1); settle()
+    :: else
     fi
 }
 
-inline fromThePublisher() {
+inline nodeSealed(a, n) {
     if
-    :: fromPublisher ? request(_, _) -> leaseWaits = !isClosed
-    :: fromPublisher ? ready(x, n) ->
-        if
-        :: isCurrent(x, n) && !isReady[x] -> isReady[x] = true; hand_(x, 0); hand_(x, 1)
-        :: else
-        fi
-    :: fromPublisher ? seal(x, n) ->
-        if
-        :: isCurrent(x, n) -> complete(x)
-        :: else
-        fi
-    :: fromPublisher ? unmapped(x, _) -> unmappedByPublisher(x)
-    :: fromPublisher ? close(_, _) -> closeStream(false)
+    :: isCurrent(a, n) -> complete(a); settle()
+    :: else
     fi
 }
+
+inline nodeReleased(a, n, s) {
+    if
+    :: currentLife[a] == n && (handed[a] & bit_(s)) -> void_(a, s); reclaimIfReleased(a); endIfOver(s); settle()
+    :: else
+    fi
+}
+
+inline nodeUnmapped(a, s) { unmappedBy(a, s); settle() }
+inline nodeUnmappedByPublisher(a) { unmappedByPublisher(a); settle() }
+inline nodeUnsubscribed(s) { unsubscribe_(s, false); settle() }
+inline nodeClosed() { closeStream(false); settle() }
+
+/* MARK: - What the node does by itself */
 
 /* NodeLoop.died: what a dead client said last is read first. Then either its socket is found closed and after that its
  * process ended; or, if a forked child holds the socket open, only its process. */
-#define subscriptionEnded(s) (!lives[s] && empty(fromSubscription[s]) && !(gone & bit_(s)))
-#define publisherEnded (!publisherLives && empty(fromPublisher) && !(gone & PUBLISHER))
+#define subscriptionEnded(s) ((joined & bit_(s)) && !lives[s] && !(gone & bit_(s)))
+#define publisherEnded (!publisherLives && !(gone & PUBLISHER))
 
 inline subscriptionLeft(s) {    /* NodeCore.clientLeft */
     left = left | bit_(s);
@@ -382,27 +393,35 @@ inline publisherDied() {
 }
 
 active proctype Node() {
-    byte x, n, left, gone;      /* clients whose sockets are closed, whose processes have ended */
-    atomic { subscribe(0); run Subscription(0); run Subscription(1) };
+    byte left, gone;            /* clients whose sockets are closed, whose processes have ended */
+    atomic {
+        if
+        :: POOL == 1 -> state[1] = absent
+        :: else
+        fi;
+#ifndef ALONE
+        lives[STEADY] = true;
+        subscribe(STEADY);
+        run Subscription(STEADY);
+#endif
+        lives[LATE] = true;
+        run Subscription(LATE);
+        run Publisher()
+    };
     do
-    :: d_step { nempty(fromPublisher) -> fromThePublisher(); settle(); x = 0; n = 0 }
-    :: d_step { nempty(fromSubscription[0]) -> fromTheSubscription(0); settle(); x = 0; n = 0 }
-    :: d_step { nempty(fromSubscription[1]) -> fromTheSubscription(1); settle(); x = 0; n = 0 }
-    :: d_step { lives[1] && !(joined & 2) -> subscribe(1); settle() }
+    :: d_step { lives[LATE] && !(joined & bit_(LATE)) -> subscribe(LATE); settle() }
 #ifdef PROMISE_LATE
     :: d_step { unpromised & 1 -> unpromised = unpromised & ~1; if :: state[0] == leased -> promiseToAll(0) :: else fi }
     :: d_step { unpromised & 2 -> unpromised = unpromised & ~2; if :: state[1] == leased -> promiseToAll(1) :: else fi }
 #endif
-    :: d_step { subscriptionEnded(0) && !((left | hasLeft) & 1) -> subscriptionLeft(0); settle() }
-    :: d_step { subscriptionEnded(1) && !((left | hasLeft) & 2) -> subscriptionLeft(1); settle() }
-    :: d_step { subscriptionEnded(0) -> subscriptionDied(0); settle() }
-    :: d_step { subscriptionEnded(1) -> subscriptionDied(1); settle() }
+    :: d_step { subscriptionEnded(LATE) && !((left | hasLeft) & bit_(LATE)) -> subscriptionLeft(LATE); settle() }
+    :: d_step { subscriptionEnded(LATE) -> subscriptionDied(LATE); settle() }
     :: d_step { publisherEnded && !isClosed -> publisherLeft(); settle() }
     :: d_step { publisherEnded -> publisherDied(); settle() }
     :: timeout ->
-        assert(state[0] == free && state[1] == free);
-        assert(!lives[0] || (hasLeft & 1) || (isFinished[0] && due[0] == committedTotal + 1));
-        assert(!lives[1] || (hasLeft & 2) || (isFinished[1] && due[1] == committedTotal + 1));
+        assert(state[0] == free && (state[1] == free || state[1] == absent));
+        assert(!lives[0] || (hasLeft & 1) || (isOver[0] && !reads[0] && due[0] == committedTotal + 1));
+        assert(!lives[1] || (hasLeft & 2) || (isOver[1] && !reads[1] && due[1] == committedTotal + 1));
         break
     od
 }

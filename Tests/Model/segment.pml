@@ -34,34 +34,37 @@
 #define LEASES 3
 #endif
 #define SEGMENTS 2
+#ifndef POOL
+#define POOL SEGMENTS          /* how many of them there is memory for */
+#endif
 #define SLOTS 2
 #define NONE 255
+#define STEADY 0                /* the subscription that is there from the start; the other joins */
+#define LATE 1
 
 #define bit_(n) (1 << (n))
 #define PUBLISHER bit_(2)       /* among a segment's mappings, beside the subscriptions' bits */
 
-mtype = { request, ready, seal, close, release, unmapped, unsubscribe };        /* to the node */
-mtype = { grant, hand, tellSealed, lag, forget, introduce, ended };             /* from it */
-mtype = { free, leased, sealed, warm, pinned };                                 /* Ledger: SegmentState */
+mtype = { free, leased, sealed, warm, pinned, absent };             /* Ledger: SegmentState; or there is none */
+mtype = { grant, hand, tellSealed, lag, forget, introduce, ended }; /* what the node says */
 
-chan fromPublisher = [2] of { mtype, byte, byte };              /* what, segment, life */
-chan toPublisher = [3] of { mtype, byte, byte };
-chan fromSubscription[2] = [2] of { mtype, byte, byte };
-chan toSubscription[2] = [7] of { mtype, byte, byte, byte };    /* and a count, a set or a sequence */
+chan toPublisher = [3] of { mtype, byte, byte };                    /* what, segment, life */
+chan toSubscription[2] = [9] of { mtype, byte, byte, byte };        /* and a count, a set, a sequence, or whether warm */
 
 /* The memory: both words name the life that they speak of. */
 typedef Log { byte life; byte committed; bool isSealed; byte slot[SLOTS] };
 Log log[SEGMENTS];
 byte committedTotal;
 
-/* The processes, and what of their state the assertions speak of. */
-bool publisherLives = true, lives[2] = true;
-byte reads[2] = 0;              /* segments that its cursor reads */
+/* The processes, and what of their state the assertions speak of. Sets of segments have a bit for each. */
+bool publisherLives = true, lives[2];
+byte publisherMaps, maps[2];
+byte reads[2];                  /* segments that its cursor reads */
 byte borrowed[2] = NONE;        /* the segment that its one sample lies in */
-byte maps[2] = 0;
-byte publisherMaps = 0;
-byte due[2] = 1;                /* the sequence that is to be delivered next, or reported lost */
-bool isFinished[2] = false;
+byte due[2];                    /* the sequence that is to be delivered next, or reported lost */
+bool isOver[2];                 /* the stream has ended for it */
+
+hidden byte x, its, extra;
 
 #include "ledger.pml"
 
@@ -69,218 +72,208 @@ bool isFinished[2] = false;
 
 byte open;                      /* segments that it may write to */
 
-inline diePublisher() { publisherLives = false; publisherMaps = 0; open = 0 }
-
-#define maySay (publisherLives && nfull(fromPublisher))
-
-inline say(what, x, its) {      /* NodeConnection.send, or death before it */
-    if
-    :: fromPublisher ! what(x, its)
-    :: diePublisher()
-    fi
-}
-
 /* SegmentWriter.begin: from here on the publisher may write. */
-inline begin(x, newLife) {
-    assert(!((reads[0] | reads[1]) & bit_(x)) && borrowed[0] != x && borrowed[1] != x);
-    log[x].isSealed = false;
-    log[x].committed = 0;
-    log[x].life = newLife
+inline begin(a) {
+    assert(!((reads[0] | reads[1]) & bit_(a)) && borrowed[0] != a && borrowed[1] != a);
+    log[a].isSealed = false;
+    log[a].committed = 0;
+    log[a].life = its
 }
 
-#define mayCommit(x) \
-    (publisherLives && (open & bit_(x)) && committedTotal < MESSAGES && log[x].committed < SLOTS)
+#define mayCommit(a) ((open & bit_(a)) && committedTotal < MESSAGES && log[a].committed < SLOTS)
 
-inline commit(x) {              /* PublisherCore.commit, SegmentWriter.commit */
+inline commit(a) {              /* PublisherCore.commit, SegmentWriter.commit */
     committedTotal++;
-    log[x].slot[log[x].committed] = committedTotal;
-    log[x].committed++
+    log[a].slot[log[a].committed] = committedTotal;
+    log[a].committed++
 }
 
-inline sealAndSay(x) {          /* PublisherCore.sealIfDone, SegmentWriter.seal */
-    open = open & ~bit_(x);
-    log[x].isSealed = true;
-    say(seal, x, log[x].life)
+inline sealLog(a) {             /* PublisherCore.sealIfDone, SegmentWriter.seal */
+    open = open & ~bit_(a);
+    unsaid = unsaid | bit_(a);
+    log[a].isSealed = true
 }
 
-inline unmap(x) {               /* LeasedSegment's mapping: onUnmap */
-    publisherMaps = publisherMaps & ~bit_(x);
-    say(unmapped, x, 0)
+inline saySealed(a) {           /* and NodeConnection.send */
+    unsaid = unsaid & ~bit_(a);
+    nodeSealed(a, log[a].life)
 }
 
-active proctype Publisher() {
-    byte leases, x, life;
-    bool isAsking;
-    do
-    :: atomic { maySay && !isAsking && leases < LEASES && committedTotal < MESSAGES ->
-        isAsking = true;                                    /* PublisherCore.request */
-        leases++;
-        say(request, 0, 0)
-    }
-    :: atomic { maySay && toPublisher ? [grant, _, _] ->
-        toPublisher ? grant(x, life);                       /* PublisherCore.leaseGranted */
-        begin(x, life);
-        isAsking = false;
-        publisherMaps = publisherMaps | bit_(x);
-        open = open | bit_(x);
-        say(ready, x, life)
-    }
-    :: atomic { maySay && toPublisher ? [forget, _, _] ->
-        toPublisher ? forget(x, life);                      /* PublisherCore.forget */
-        unmap(x)
-    }
-    :: atomic { mayCommit(0) -> commit(0) }
-    :: atomic { mayCommit(1) -> commit(1) }
-    :: atomic { maySay && (open & 1) -> sealAndSay(0) }
-    :: atomic { maySay && (open & 2) -> sealAndSay(1) }
-    :: atomic { maySay -> open = 0; say(close, 0, 0); break }       /* PublisherCore.end */
-    :: !publisherLives -> break
-    od;
-    x = 0;
-    life = 0;
-    isAsking = false;
+inline unmap(a) {               /* LeasedSegment's mapping: onUnmap */
+    publisherMaps = publisherMaps & ~bit_(a);
+    nodeUnmappedByPublisher(a)
+}
+
+proctype Publisher() {
+    byte leases, unsaid;
+    bool isAsking, hasClosed;
 end:
-    do                              /* its mappings go, and what is still granted is given back (ClientLoop.dispatch) */
-    :: atomic { maySay && (publisherMaps & 1) -> unmap(0) }
-    :: atomic { maySay && (publisherMaps & 2) -> unmap(1) }
-    :: atomic { maySay && toPublisher ? [grant, _, _] ->
-        toPublisher ? grant(x, _);
+    do
+    :: d_step { publisherLives && !hasClosed && !isAsking && leases < LEASES && committedTotal < MESSAGES ->
+        isAsking = true;                                        /* PublisherCore.request */
+        leases++;
+        nodeRequested()
+    }
+    :: d_step { publisherLives && toPublisher ? [grant, _, _] ->
+        toPublisher ? grant(x, its);
         if
-        :: publisherMaps & bit_(x)      /* warm: the mapping says for itself when it goes */
-        :: else -> say(unmapped, x, 0)
+        :: !hasClosed ->                                        /* PublisherCore.leaseGranted */
+            begin(x);
+            isAsking = false;
+            publisherMaps = publisherMaps | bit_(x);
+            open = open | bit_(x);
+            nodeReady(x, its)
+        :: hasClosed && (publisherMaps & bit_(x))               /* warm: the mapping says for itself when it goes */
+        :: else -> nodeUnmappedByPublisher(x)                   /* ClientLoop.dispatch */
         fi
     }
-    :: atomic { maySay && toPublisher ? [forget, _, _] -> toPublisher ? forget(_, _) }
-    :: !publisherLives -> break
+    :: d_step { publisherLives && toPublisher ? [forget, _, _] ->
+        toPublisher ? forget(x, _);                             /* PublisherCore.forget */
+        if
+        :: !hasClosed -> unmap(x)
+        :: else
+        fi
+    }
+    :: d_step { mayCommit(0) -> commit(0) }
+    :: d_step { mayCommit(1) -> commit(1) }
+    :: d_step { open & 1 -> sealLog(0) }
+    :: d_step { open & 2 -> sealLog(1) }
+    :: d_step { unsaid & 1 -> saySealed(0) }
+    :: d_step { unsaid & 2 -> saySealed(1) }
+    :: d_step { publisherLives && !hasClosed && !unsaid ->      /* PublisherCore.end */
+        hasClosed = true;
+        open = 0;
+        nodeClosed()
+    }
+    :: d_step { hasClosed && (publisherMaps & 1) -> unmap(0) }
+    :: d_step { hasClosed && (publisherMaps & 2) -> unmap(1) }
+    :: d_step { publisherLives && !(hasClosed && !publisherMaps) -> /* killed at any instruction */
+        publisherLives = false;
+        publisherMaps = 0;
+        open = 0;
+        unsaid = 0
+    }
     od
 }
 
 /* MARK: - The subscriptions */
 
-inline die() { lives[me] = false; reads[me] = 0; borrowed[me] = NONE; maps[me] = 0 }
-
-#define maySpeak (lives[me] && nfull(fromSubscription[me]))
-
-inline tellNode(what, x, its) { /* NodeConnection.send, or death before it */
-    if
-    :: fromSubscription[me] ! what(x, its)
-    :: die()
-    fi
-}
-
-/* ReadMapping: unmapped once the state has let go of it, and no sample is borrowed from it. */
-#define mayUnmap(x) (maySpeak && (forgotten & bit_(x)) && borrowed[me] != x && !(reads[me] & bit_(x)))
-
-inline unmapRead(x) {
-    forgotten = forgotten & ~bit_(x);
-    maps[me] = maps[me] & ~bit_(x);
-    tellNode(unmapped, x, 0)
-}
-
 /* StreamCursor.finish: BorrowedSegment.pass */
-inline finish(x) {
-    reads[me] = reads[me] & ~bit_(x);
-    next[x] = 0;
-    last[x] = NONE;
+inline finish(a) {
+    reads[me] = reads[me] & ~bit_(a);
+    next[a] = 0;
+    last[a] = NONE;
     if
 #ifndef RELEASE_EARLY
-    :: borrowed[me] == x                /* the sample's holder releases it */
+    :: borrowed[me] == a                /* who drops the sample releases it */
 #endif
-    :: else -> tellNode(release, x, lifeOf[x])
+    :: else -> nodeReleased(a, lifeOf[a], me)
     fi
 }
 
 /* StreamCursor.peek: the next slot; what lies beyond the end that the node told is not read */
-#define mayPeek(x) (lives[me] && !hasClosed && (reads[me] & bit_(x)) && next[x] < log[x].committed && next[x] < last[x])
-#define sequence(x) (log[x].slot[next[x]])
+#define mayPeek(a) (!hasClosed && (reads[me] & bit_(a)) && next[a] < log[a].committed && next[a] < last[a])
+#define sequence(a) log[a].slot[next[a]]
 #define isLost(n) (lost & bit_(n))
-#define isExhausted(x) (maySpeak && (reads[me] & bit_(x)) && \
-    ((last[x] != NONE && next[x] >= last[x]) || (log[x].isSealed && next[x] >= log[x].committed)))
+#define mayTake(a) (mayPeek(a) && borrowed[me] == NONE && sequence(a) == expected && !isLost(expected))
+#define isExhausted(a) ((reads[me] & bit_(a)) && \
+    (hasClosed || next[a] >= last[a] || (log[a].isSealed && next[a] >= log[a].committed)))
 
-inline take(x) {                        /* SubscriptionCore.take, StreamCursor.take, BorrowedSegment.borrow */
-    assert(log[x].life == lifeOf[x] && sequence(x) == due[me]);
-    borrowed[me] = x;
-    next[x]++;
+inline take(a) {                        /* SubscriptionCore.take, StreamCursor.take, BorrowedSegment.borrow */
+    assert(log[a].life == lifeOf[a] && sequence(a) == due[me]);
+    borrowed[me] = a;
+    next[a]++;
     expected++;
     due[me]++
 }
 
-inline drop() {                         /* Sample.deinit, BorrowedSegment.giveBack */
-    x = borrowed[me];
-    borrowed[me] = NONE;
-    if
-    :: !(reads[me] & bit_(x)) -> tellNode(release, x, lifeOf[x])
-    :: else
-    fi;
-    x = 0
+/* ReadMapping: unmapped once the state has let go of it, and no sample is borrowed from it. */
+#define mayUnmap(a) ((forgotten & bit_(a)) && borrowed[me] != a && !(reads[me] & bit_(a)))
+
+inline unmapRead(a) {
+    forgotten = forgotten & ~bit_(a);
+    maps[me] = maps[me] & ~bit_(a);
+    nodeUnmapped(a, me)
 }
 
-proctype Subscription(byte me) {
-    byte expected, lost, forgotten, x, n, extra;
+inline hear() {
+    if
+    :: toSubscription[me] ? introduce(_, _, expected)                   /* SubscriptionCore.introduce */
+    :: toSubscription[me] ? hand(x, its, extra) ->                      /* SubscriptionCore.hand */
+        if
+        :: hasClosed && extra           /* a mapping that was warm goes, or has gone, by itself */
+        :: hasClosed && !extra ->
+            maps[me] = maps[me] | bit_(x);
+            forgotten = forgotten | bit_(x)
+        :: else ->
+            assert(log[x].life == its);
+            maps[me] = maps[me] | bit_(x);
+            reads[me] = reads[me] | bit_(x);
+            lifeOf[x] = its
+        fi
+    :: toSubscription[me] ? tellSealed(x, its, extra) ->                /* SubscriptionCore.segmentSealed */
+        if
+        :: (reads[me] & bit_(x)) && lifeOf[x] == its -> last[x] = extra
+        :: else
+        fi
+    :: toSubscription[me] ? lag(_, _, extra) -> lost = lost | extra     /* SubscriptionCore.lagged */
+    :: toSubscription[me] ? forget(x, _, _) ->                          /* SubscriptionCore.forget */
+        if
+        :: maps[me] & bit_(x) ->
+            forgotten = forgotten | bit_(x);
+            if
+            :: reads[me] & bit_(x) -> finish(x)
+            :: else
+            fi
+        :: else
+        fi
+    :: toSubscription[me] ? ended(_, _, _) -> isOver[me] = true         /* SubscriptionCore.streamEnded */
+    fi
+}
+
+proctype Subscription(bit me) {
+    byte expected, lost, forgotten;
     byte lifeOf[SEGMENTS], next[SEGMENTS], last[SEGMENTS] = NONE;
-    bool streamOver, hasClosed;
+    bool hasClosed;
 end:
     do
-    :: atomic { maySpeak && nempty(toSubscription[me]) ->
-        if
-        :: toSubscription[me] ? introduce(_, _, n) -> expected = n          /* SubscriptionCore.introduce */
-        :: toSubscription[me] ? hand(x, n, extra) ->                        /* SubscriptionCore.hand */
-            if
-            :: hasClosed && extra       /* a mapping that was warm goes, or has gone, by itself */
-            :: hasClosed && !extra ->
-                maps[me] = maps[me] | bit_(x);
-                forgotten = forgotten | bit_(x)
-            :: else ->
-                assert(log[x].life == n);
-                maps[me] = maps[me] | bit_(x);
-                reads[me] = reads[me] | bit_(x);
-                lifeOf[x] = n
-            fi
-        :: toSubscription[me] ? tellSealed(x, n, extra) ->                  /* SubscriptionCore.segmentSealed */
-            if
-            :: (reads[me] & bit_(x)) && lifeOf[x] == n -> last[x] = extra
-            :: else
-            fi
-        :: toSubscription[me] ? lag(_, _, n) -> lost = lost | n             /* SubscriptionCore.lagged */
-        :: toSubscription[me] ? forget(x, _, _) ->                          /* SubscriptionCore.forget */
-            if
-            :: maps[me] & bit_(x) ->
-                if :: reads[me] & bit_(x) -> finish(x) :: else fi;
-                forgotten = forgotten | bit_(x)
-            :: else
-            fi
-        :: toSubscription[me] ? ended(_, _, _) -> streamOver = true           /* SubscriptionCore.streamEnded */
-        fi;
-        x = 0;
-        n = 0;
-        extra = 0
-    }
-    :: atomic { lives[me] && !hasClosed && isLost(expected) ->  /* StreamCursor.skip */
+    :: d_step { lives[me] && nempty(toSubscription[me]) -> hear() }
+    :: d_step { lives[me] && !hasClosed && isLost(expected) ->          /* StreamCursor.skip */
         assert(expected == due[me]);
         expected++;
         due[me]++
     }
-    :: atomic { mayPeek(0) && borrowed[me] == NONE && sequence(0) == expected && !isLost(expected) -> take(0) }
-    :: atomic { mayPeek(1) && borrowed[me] == NONE && sequence(1) == expected && !isLost(expected) -> take(1) }
-    :: atomic { mayPeek(0) && sequence(0) < expected -> next[0]++ }
-    :: atomic { mayPeek(1) && sequence(1) < expected -> next[1]++ }
-    :: atomic { isExhausted(0) -> finish(0) }
-    :: atomic { isExhausted(1) -> finish(1) }
-    :: atomic { maySpeak && borrowed[me] != NONE -> drop() }
-    :: atomic { mayUnmap(0) -> unmapRead(0) }
-    :: atomic { mayUnmap(1) -> unmapRead(1) }
+    :: d_step { mayTake(0) -> take(0) }
+    :: d_step { mayTake(1) -> take(1) }
+    :: d_step { mayPeek(0) && sequence(0) < expected -> next[0]++ }
+    :: d_step { mayPeek(1) && sequence(1) < expected -> next[1]++ }
+    :: d_step { isExhausted(0) -> finish(0) }
+    :: d_step { isExhausted(1) -> finish(1) }
+    :: d_step { borrowed[me] != NONE ->                                 /* Sample.deinit, BorrowedSegment.giveBack */
+        x = borrowed[me];
+        borrowed[me] = NONE;
+        if
+        :: !(reads[me] & bit_(x)) -> nodeReleased(x, lifeOf[x], me)
+        :: else
+        fi
+    }
+    :: d_step { mayUnmap(0) -> unmapRead(0) }
+    :: d_step { mayUnmap(1) -> unmapRead(1) }
 #ifdef LEAVES
-    :: atomic { lives[me] && expected && !hasClosed -> hasClosed = true }   /* SubscriptionCore.close */
-    :: atomic { maySpeak && hasClosed && (reads[me] & 1) -> finish(0) }
-    :: atomic { maySpeak && hasClosed && (reads[me] & 2) -> finish(1) }
-    :: atomic { maySpeak && hasClosed && !reads[me] && expected ->          /* NodeConnection.closeSubscription */
+    :: d_step { lives[me] && expected && !hasClosed -> hasClosed = true }               /* SubscriptionCore.close */
+    :: d_step { lives[me] && hasClosed && expected && !reads[me] ->     /* NodeConnection.closeSubscription */
         expected = 0;
         forgotten = maps[me];
-        tellNode(unsubscribe, 0, 0)
+        nodeUnsubscribed(me)
     }
 #endif
-    :: atomic { lives[me] && streamOver && !reads[me] && !isFinished[me] -> isFinished[me] = true }
-    :: atomic { lives[me] -> die() }                                        /* killed at any instruction */
-    :: !lives[me] -> break
+    :: d_step { me == LATE && lives[me] ->                              /* killed at any instruction */
+        lives[me] = false;
+        reads[me] = 0;
+        borrowed[me] = NONE;
+        maps[me] = 0;
+        expected = 0; lost = 0; forgotten = 0; hasClosed = false;
+        lifeOf[0] = 0; lifeOf[1] = 0; next[0] = 0; next[1] = 0; last[0] = NONE; last[1] = NONE
+    }
     od
 }
