@@ -1,31 +1,37 @@
-/* The life of segments: lease and promise, hand, commit, seal, release, recycle, evict; whoever dies or leaves, whenever.
+/* The life of segments: lease and promise, hand, commit, seal, release, recycle, evict; whoever dies or leaves,
+ * whenever.
  *
- * One stream: a publisher, two subscriptions, the node, and a pool of SEGMENTS. One subscription is there from the
- * start, the other joins at any time, so also in mid-segment. Each may die at any step, and with LEAVES also close.
- * The publisher commits to any of its open segments and seals any, so the two lanes of Publish/Lane.swift, leases ahead
- * and leases given back unused are among its runs. With EVICTS its policy is `.evictOldest`, else `.wait`.
+ * One stream: a publisher, two subscriptions, and the node (ledger.pml, node.pml) with memory for POOL segments.
+ * One subscription is there from the start, the other joins at any time, so also in mid-segment, and may die at any
+ * step; the publisher may die or close at any step. With ALONE there is only the one that joins; with LEAVES it
+ * closes, and may die afterwards. With EVICTS the publisher's policy is `.evictOldest`, else `.wait`. The publisher
+ * commits to any of its open segments and seals any, so the two lanes of Publish/Lane.swift and leases given back
+ * unused are among its runs.
  *
  * What is checked:
- * - No memory is written again while somebody is promised what it held, or reads it (`begin`), and none is given back
+ * - No memory is written again while somebody reads it or is promised it (`begin`, `lease`), and none is given back
  *   to the pool while it is mapped (`destroyIfUnmapped`).
  * - A subscription gets every message from the one at which it joined, in order, once, or an explicit lag (`due`).
- * - When all is quiet, all is read and all memory is free (at `timeout`). Every run comes to rest, as every run is
- *   finite: `check` looks for cycles, too. So every released segment is reclaimed in the end.
+ * - When all is quiet, all is read and all memory is free (at `timeout`), and every run comes to rest (`check`
+ *   looks for cycles). So every released segment is reclaimed in the end.
  *
  * Abstracted, and why that is sound:
- * - Stores are seen at once and in order: wake.pml is about memory. A message's slot and its committed word are one step,
- *   as are `begin`'s two words: nobody looks at a slot beyond the word, or at the memory between two lives.
- * - A handler of the node is one step: NodeLoop has one thread. So is a critical section of a subscription.
+ * - Stores are seen at once and in order: wake.pml is about memory. A message's slot and its committed word are one
+ *   step, as are `begin`'s two words: nobody looks at a slot beyond the word, or at the memory between two lives.
+ * - What a client says is heard at once: it may be late in saying it, and one that dies before has not said it.
+ *   Only the seal stands in the segment before it is said, so those are two steps. What the node says is on its way
+ *   for a while. lease.pml has both ways, for what crosses between the node and a publisher.
  * - Waking: a subscription looks whenever there is something, as wake.pml shows that it does.
  * - An id is never used twice, and a recycled segment has a new epoch; here one number, the life, counts both.
- * - Windows, backlog limits and retention: they delay what is handed, or evict, by the same steps as here. Ledger's
- *   random steps are tested for them.
+ * - One sample is out at a time: BorrowedSegment counts them.
+ * - Windows (so `passed`), backlog limits and retention: they delay what is handed, or evict, by the same steps.
+ *   The random steps of LedgerTests have them.
  *
  * Mutants: PROMISE_LATE (lease and promise are two steps), RELEASE_EARLY (before the sample is dropped),
  * RECYCLE_FORCED (though somebody may read it), DESTROY_MAPPED, DEAD_PROMISES (of a dead subscription stay),
- * ORPHANS_OPEN (a dead publisher's leases are not sealed), JOIN_LATE (one slot too late), JOIN_EARLY (from the first),
- * JOIN_UNPROMISED (not promised what is being written), LAG_SILENT, CLOSED_THEN_DEAD (what a subscription that had
- * closed still mapped stays on the books when its process dies).
+ * ORPHANS_OPEN (a dead publisher's leases are not sealed), JOIN_LATE (one slot too late), JOIN_EARLY (from the
+ * first), JOIN_UNPROMISED (not promised what is being written), LAG_SILENT, CLOSED_THEN_DEAD (what a subscription
+ * that had closed still mapped stays on the books when its process dies).
  */
 #ifndef MESSAGES
 #define MESSAGES 3
@@ -40,7 +46,7 @@
 #define SLOTS 2
 #define NONE 255
 #define STEADY 0                /* the subscription that is there from the start; the other joins */
-#define LATE 1
+#define LATE 1                  /* and may die, or close */
 
 #define bit_(n) (1 << (n))
 #define PUBLISHER bit_(2)       /* among a segment's mappings, beside the subscriptions' bits */
@@ -49,7 +55,7 @@ mtype = { free, leased, sealed, warm, pinned, absent };             /* Ledger: S
 mtype = { grant, hand, tellSealed, lag, forget, introduce, ended }; /* what the node says */
 
 chan toPublisher = [3] of { mtype, byte, byte };                    /* what, segment, life */
-chan toSubscription[2] = [9] of { mtype, byte, byte, byte };        /* and a count, a set, a sequence, or whether warm */
+chan toSubscription[2] = [9] of { mtype, byte, byte, byte };    /* and a count, a set, or whether warm */
 
 /* The memory: both words name the life that they speak of. */
 typedef Log { byte life; byte committed; bool isSealed; byte slot[SLOTS] };
@@ -58,6 +64,7 @@ byte committedTotal;
 
 /* The processes, and what of their state the assertions speak of. Sets of segments have a bit for each. */
 bool publisherLives = true, lives[2];
+bool lateDies;                  /* chosen at first, so that there is rest without deaths, too */
 byte publisherMaps, maps[2];
 byte reads[2];                  /* segments that its cursor reads */
 byte borrowed[2] = NONE;        /* the segment that its one sample lies in */
@@ -67,6 +74,7 @@ bool isOver[2];                 /* the stream has ended for it */
 hidden byte x, its, extra;
 
 #include "ledger.pml"
+#include "node.pml"
 
 /* MARK: - The publisher */
 
@@ -260,14 +268,14 @@ end:
     :: d_step { mayUnmap(0) -> unmapRead(0) }
     :: d_step { mayUnmap(1) -> unmapRead(1) }
 #ifdef LEAVES
-    :: d_step { lives[me] && expected && !hasClosed -> hasClosed = true }               /* SubscriptionCore.close */
+    :: d_step { me == LATE && expected && !hasClosed -> hasClosed = true }              /* SubscriptionCore.close */
     :: d_step { lives[me] && hasClosed && expected && !reads[me] ->     /* NodeConnection.closeSubscription */
         expected = 0;
         forgotten = maps[me];
         nodeUnsubscribed(me)
     }
 #endif
-    :: d_step { me == LATE && lives[me] ->                              /* killed at any instruction */
+    :: d_step { me == LATE && lateDies && lives[me] ->                  /* killed at any instruction */
         lives[me] = false;
         reads[me] = 0;
         borrowed[me] = NONE;
