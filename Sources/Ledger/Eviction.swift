@@ -76,7 +76,7 @@ extension Ledger {
         segment.isReady, !segment.isAskedBack
       else { continue }
       segments[newest]?.isAskedBack = true
-      actions.append(.askBack(newest, stream: stream.id))
+      actions.append(.askBack(segment.identity, stream: stream.id))
     }
   }
 

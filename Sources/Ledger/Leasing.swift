@@ -23,10 +23,11 @@ extension Ledger {
     return settle([], now: now)
   }
 
-  /// The publisher gives a lease up that it was not granted yet.
+  /// The publisher gives a lease up. One that still waits is refused, so that every request is answered, once.
   public mutating func cancelLease(_ id: UInt64, now: UInt64) -> [LedgerAction] {
-    waiting.removeAll { $0.id == id }
-    return settle([], now: now)
+    guard let index = waiting.firstIndex(where: { $0.id == id }) else { return [] }
+    waiting.remove(at: index)
+    return settle([.refuse(lease: id, .cancelled)], now: now)
   }
 
   /// The machine had no memory for a segment that was to be made.

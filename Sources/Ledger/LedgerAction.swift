@@ -19,8 +19,8 @@ public enum LedgerAction: Equatable, Sendable {
   case hand(SegmentIdentity, to: SubscriptionID, stream: StreamID, warm: Bool)
   /// The publisher went without sealing: this is how much there is. Only for segments that were handed.
   case tellSealed(SegmentIdentity, to: SubscriptionID, stream: StreamID, slots: UInt32)
-  /// Ask the publisher to seal and unmap this segment if it has not begun to use it.
-  case askBack(SegmentID, stream: StreamID)
+  /// Ask the publisher to seal this life of the segment if it has not begun to use it.
+  case askBack(SegmentIdentity, stream: StreamID)
   /// Ask the holder to unmap the segment as soon as nothing is borrowed, and to say so.
   case forget(SegmentID, Holder)
   /// A policy took the segment from the subscription before it was read.
@@ -38,6 +38,8 @@ public enum LeaseRefusal: Equatable, Sendable {
   case poolExhausted(ExhaustedReport)
   /// The machine has no memory for it, though the pool has room.
   case outOfMemory
+  /// Its publisher gave it up.
+  case cancelled
 }
 
 /// What was short, and who holds it.

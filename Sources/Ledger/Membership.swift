@@ -50,7 +50,13 @@ extension Ledger {
         complete(segment, slots: slots[segment] ?? 0, now: now, &actions)
       case .warm: takeBack(segment, now: now, &actions)
       case .pinned: destroyIfUnmapped(segment, &actions)
-      case .sealed, .retained, .none: break
+      case .sealed:
+        // The handles of its last messages may have gone with it: this wakes those who sleep.
+        guard let sealed = segments[segment] else { break }
+        for subscription in sealed.handed.sorted() {
+          actions.append(.tellSealed(sealed.identity, to: subscription, stream: id, slots: sealed.slots))
+        }
+      case .retained, .none: break
       }
     }
     for subscription in stream.subscriptions { handNext(id, to: subscription, now: now, &actions) }

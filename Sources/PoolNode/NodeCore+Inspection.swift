@@ -95,6 +95,7 @@ extension NodeCore {
   func describe(_ refusal: LeaseRefusal, now: UInt64) -> String {
     switch refusal {
     case .tooLarge(let limit): "a segment can have \(limit) bytes at the most here"
+    case .cancelled: "the lease was given up, as its publisher asked"
     case .outOfMemory: "the machine has too little memory left, though the pool has room; contribute less to the pool"
     case .poolExhausted(let report): describe(report, now: now)
     }
@@ -141,6 +142,7 @@ extension LeaseRefusal {
     case .tooLarge: .tooLarge
     case .poolExhausted: .poolExhausted
     case .outOfMemory: .outOfMemory
+    case .cancelled: .cancelled
     }
   }
 }

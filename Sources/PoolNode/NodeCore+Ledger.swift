@@ -52,7 +52,7 @@ extension NodeCore {
 
       case .askBack(let segment, let stream):
         guard let client = streams[stream]?.client else { break }
-        actions.append(.send(.forgetSegment(segment, by: nil), to: client))
+        actions.append(.send(.giveBack(segment), to: client))
 
       case .forget(let segment, .publisher(let stream)):
         guard let client = streams[stream]?.client else { break }

@@ -61,7 +61,6 @@ extension NodeCore {
       guard let lease = leases.first(where: { $0.value.client == client && $0.value.request == request })?.key,
         !creating.values.contains(lease)
       else { return [] }
-      leases[lease] = nil
       return execute(ledger.cancelLease(lease, now: now), contents: contents, now: now)
 
     case .segmentReady(let segment):

@@ -99,8 +99,8 @@ struct NodeCore {
     _ client: ClientID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     guard let record = clients.removeValue(forKey: client) else { return [] }
-    guard record.hasLeft else { return depart(record, mappingsGone: true, contents: contents, now: now) }
-    var actions: [NodeAction] = []
+    var actions = record.hasLeft ? [] : depart(record, mappingsGone: true, contents: contents, now: now)
+    // What it had closed before, or left, it may still have had mapped.
     let holders = record.streams.sorted().map(Holder.publisher) + record.subscriptions.sorted().map(Holder.subscription)
     for holder in holders {
       for segment in ledger.mappings(of: holder) {

@@ -123,10 +123,12 @@ public final class SegmentWriter: @unchecked Sendable {
   ///   - sequence: the message's number in its stream, from 1.
   ///   - publishTime: nanoseconds since 1970.
   ///   - elementStride: the stride of the payload's elements in bytes; 0 if it is untyped.
+  ///   - isLast: seals the log as well, so that who sees the message sees the end, too. Nothing else may be outstanding.
   /// - Returns: the message's slot.
   @discardableResult
   public func commit(
-    _ reservation: Reservation, byteCount: Int, sequence: UInt64, publishTime: UInt64, elementStride: UInt32
+    _ reservation: Reservation, byteCount: Int, sequence: UInt64, publishTime: UInt64, elementStride: UInt32,
+    isLast: Bool = false
   ) -> UInt32 {
     precondition(byteCount >= 0 && byteCount <= reservation.byteCount, "a message outgrew its reservation")
     let (index, epoch) = room.commit()
@@ -136,11 +138,14 @@ public final class SegmentWriter: @unchecked Sendable {
         attributesOffset: UInt64(reservation.attributesOffset),
         attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride),
       at: index, epoch: epoch)
+    if isLast { seal() }
     return announce(index + 1, epoch: epoch)
   }
 
   /// Takes room for several messages of one length, without attributes; nil if it does not suffice for all.
-  public func reserve(count: Int, byteCount: Int) -> ReservationRun? { room.reserve(count: count, byteCount: byteCount) }
+  public func reserve(count: Int, byteCount: Int) -> ReservationRun? {
+    room.reserve(count: count, byteCount: byteCount)
+  }
 
   /// The room for one payload of a run; unsafe as ``mutableBytes(of:)-(Reservation)`` is.
   @unsafe

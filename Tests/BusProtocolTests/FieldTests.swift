@@ -65,7 +65,7 @@ import Vocabulary
   @Test(
     arguments: [
       (1, [], "Welcome.client is missing, or 0"),
-      (2, Wire.number(2, 7), "Refusal.code is 7, which this version doesn't know"),
+      (2, Wire.number(2, 99), "Refusal.code is 99, which this version doesn't know"),
       (2, Wire.text(3, String(repeating: "x", count: 4097)), "Refusal.message has 4097 bytes; 4096 are allowed"),
       (11, ids + Wire.number(3, 1), "Lagged.last has 0 elements, but first has 1"),
       (11, ids + Wire.number(3, 2) + Wire.number(4, 1), "Lagged.last is 1, before the range's first, 2"),

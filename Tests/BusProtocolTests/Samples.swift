@@ -111,6 +111,7 @@ struct Samples {
       .segmentSealed(SegmentSealed(subscription: id(), stream: id(), segment: segment(), slots: uint32())),
       .subscriberJoined(id(), stream: id()),
       .subscriberLeft(id(), stream: id()),
+      .giveBack(SegmentIdentity(id: id(), epoch: 3)),
       .forgetSegment(id(), by: id()),
       .forgetSegment(id(), by: nil),
       .lagged(lagged(rangeCount: int(0...3))),

@@ -142,7 +142,12 @@ import Vocabulary
     let segment = try world.publish(stream, pages: 2)
     let lease = world.ask(stream, pages: 2)
     world.cancel(lease)
+    #expect(world.refused[lease] == .cancelled)
     world.release(segment, by: subscriber)
     #expect(world.granted[lease] == nil && world.usage.leased == 0)
+    // One that was granted stands.
+    let granted = world.ask(stream)
+    world.cancel(granted)
+    #expect(world.refused[granted] == nil && world.usage.leased > 0)
   }
 }

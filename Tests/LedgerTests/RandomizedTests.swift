@@ -6,7 +6,7 @@ import Vocabulary
 
 /// Long random lives of a ledger: after every step its books must be in order, and in the end the pool be free.
 @Suite struct RandomizedTests {
-  @Test(arguments: 1...8) func theBooksAreInOrderAfterEveryStep(run: Int) {
+  @Test(arguments: 1...4) func theBooksAreInOrderAfterEveryStep(run: Int) {
     let seed = UInt64.random(in: 0 ... .max)
     var life = RandomLife(seed: seed)
     for step in 1...25_000 {
@@ -224,10 +224,9 @@ private struct RandomLife {
       case .hand(let segment, let subscription, _, _):
         borrowed[segment, default: []].insert(subscription)
       case .askBack(let segment, _):
-        for identity in open.keys where identity.id == segment && open[identity]?.slots == 0 {
-          open[identity] = nil
-          perform(ledger.seal(identity, slots: 0, now: now))
-        }
+        guard open[segment]?.slots == 0 else { break }
+        open[segment] = nil
+        perform(ledger.seal(segment, slots: 0, now: now))
       case .forget(let segment, let holder): asked.append((segment, holder))
       case .tellSealed(let segment, let subscription, _, 0): borrowed[segment]?.remove(subscription)
       case .destroy(let segment):

@@ -134,7 +134,7 @@ struct World {
       case .refuse(let lease, let reason): refused[lease] = reason
       case .hand(let segment, let id, _, _): handed[id, default: []].append(segment)
       case .tellSealed(let segment, _, _, let slots): sealsTold[segment] = slots
-      case .askBack(let segment, _): askedBack.append(segment)
+      case .askBack(let segment, _): askedBack.append(segment.id)
       case .forget(let segment, let holder):
         asked.append((segment, holder))
         if unmapsAtOnce { unmap(segment, by: holder) }

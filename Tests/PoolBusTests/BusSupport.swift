@@ -73,3 +73,23 @@ final class HeldLoan {
   init(_ loan: consuming Loan) { self.loan = consume loan }
   func publish() throws { try loan.take()?.publish() }
 }
+
+/// Holds a batch where the test macros need a value that can be copied.
+final class HeldBatch {
+  let firstSequence: UInt64
+  /// Each message's last byte.
+  let lastBytes: [UInt8]
+
+  /// Nil if there is no batch.
+  init?(_ batch: consuming SampleBatch?) throws {
+    guard let batch = batch.take() else { return nil }
+    firstSequence = batch.firstSequence
+    var bytes: [UInt8] = []
+    for index in 0..<batch.count {
+      let payload = try batch.bytes(at: index)
+      // SAFETY: within the payload; any byte is a UInt8.
+      bytes.append(unsafe payload.unsafeLoad(fromByteOffset: payload.byteCount - 1, as: UInt8.self))
+    }
+    lastBytes = bytes
+  }
+}

@@ -58,7 +58,7 @@ import Testing
   }
 
   /// Loans of all sizes, several at once, published in any order: whatever is out, what is published arrives.
-  @Test(.timeLimit(.minutes(2)), arguments: 1...20)
+  @Test(.timeLimit(.minutes(5)), arguments: 1...20)
   func whatIsPublishedArrivesWhateverElseIsOnLoan(run: Int) async throws {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix64(seed: seed)
@@ -182,6 +182,65 @@ import Testing
       await #expect(throws: CancellationError.self) { try await lending.value }
       try held.publish()
       #expect(try await nextBytes(subscriber)?.bytes.count == 50_000)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(5))) func aCancelledLoanLeavesThePublisherUsable() async throws {
+    try await withBus(contribution: 64 << 10) { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      let held = try await publisher.loan(byteCount: 50_000)
+      for _ in 1...3 {
+        let lending = Task { _ = try await publisher.loan(byteCount: 50_000).byteCount }
+        // Until it waits at the node, which the books show.
+        while try await bus.inspect().pool.waitingLeases == 0 { await Task.yield() }
+        lending.cancel()
+        await #expect(throws: CancellationError.self) { try await lending.value }
+        while try await bus.inspect().pool.waitingLeases != 0 { await Task.yield() }
+      }
+      try held.publish()
+      #expect(try await nextBytes(subscriber)?.bytes.count == 50_000)
+      let next = try await publisher.loan(byteCount: 50_000)
+      try next.publish()
+      #expect(try await nextBytes(subscriber)?.sequence == 2)
+    }
+  }
+
+  @Test func aBatchIsPublishedAndTakenAtOnce() async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      var batch = try await publisher.loanBatch(count: 100, byteCount: 3)
+      for index in 0..<100 {
+        var bytes = batch.mutableBytes(at: index)
+        bytes.storeBytes(of: UInt8(index), toByteOffset: 2, as: UInt8.self)
+      }
+      #expect(try subscriber.tryNext() == nil)
+      try batch.publish()
+      do { _ = try await publisher.loanBatch(count: 7, byteCount: 64).count }
+      try await publisher.publish(copying: [200])
+      let some = try #require(await HeldBatch(subscriber.nextBatch(limit: 30)))
+      #expect(some.firstSequence == 1 && some.lastBytes == (0..<30).map { UInt8($0) })
+      let rest = try #require(await HeldBatch(subscriber.nextBatch()))
+      #expect(rest.firstSequence == 31 && rest.lastBytes == (30..<100).map { UInt8($0) } + [200])
+      await #expect(throws: BusError.self) { _ = try await publisher.loanBatch(count: .max, byteCount: .max).count }
+      await #expect(throws: BusError.invalidCount(0)) {
+        _ = try await publisher.loanBatch(count: 0, byteCount: 1).count
+      }
+    }
+  }
+
+  @Test(arguments: [Waiting.block, .adaptive]) func tasksRunWhereMessagesArrive(waiting: Waiting) async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a", options: SubscriberOptions(waiting: waiting))
+      let publisher = try await bus.publisher(for: "a")
+      let reading = Task(executorPreference: bus.executor) {
+        var last: UInt64 = 0
+        while last < 500, let sample = try await subscriber.next() { last = sample.sequence }
+        return last
+      }
+      for _ in 1...500 { try await publisher.publish(copying: [1]) }
+      #expect(try await reading.value == 500)
     }
   }
 

@@ -150,6 +150,37 @@ import Vocabulary
     #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
+  @Test func whatWasClosedButStillMappedIsFreedWhenItsProcessDies() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let subscription = try world.subscribe(subscriber, "a")
+    let segment = try world.lease(publisher, stream)
+    _ = world.tell(publisher, .segmentReady(segment))
+    world.contents.log[segment] = [1]
+    _ = world.tell(publisher, .sealSegment(segment))
+    // Both close, and keep what they have mapped: a sample and a loan are out.
+    _ = world.tell(subscriber, .unsubscribe(subscription))
+    _ = world.tell(publisher, .closePublisher(stream))
+    #expect(world.core.ledger.poolUsage.pinned == 64 << 10)
+    // Their sockets stay open, held by forked children: only the processes' ends are seen.
+    _ = world.die(subscriber)
+    _ = world.die(publisher)
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
+  @Test func aLeaseThatIsGivenUpIsAnswered() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    _ = try world.lease(client, stream)
+    let wish = RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)
+    #expect(world.tell(client, .requestLease(wish)).refusal(to: client) == nil)
+    let refusal = world.tell(client, .cancelLease(request: 8)).refusal(to: client)
+    #expect(refusal?.request == 8 && refusal?.code == .cancelled)
+    #expect(world.tell(client, .cancelLease(request: 8)).isEmpty)
+  }
+
   @Test func aRefusalSaysWhoHoldsWhat() throws {
     var world = NodeWorld(contribution: 64 << 10)
     let (publisher, subscriber) = (world.join("camera"), world.join("detector"))

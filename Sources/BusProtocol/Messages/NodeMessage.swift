@@ -15,6 +15,8 @@ public enum NodeMessage: Hashable, Sendable {
   /// Unmap, when nothing is borrowed any more, and answer ``ClientMessage/segmentUnmapped(_:by:)``; nil speaks of the
   /// publisher's own mapping.
   case forgetSegment(SegmentID, by: SubscriptionID?)
+  /// To a publisher: others wait for memory. Seal this life of the segment if nothing was written to it yet.
+  case giveBack(SegmentIdentity)
   case lagged(Lagged)
   case snapshot(SnapshotPart)
   /// To a publisher: who listens to its handles. The subscription's wake page comes beside it if it has one.
@@ -47,6 +49,8 @@ public enum RefusalCode: Hashable, Sendable, CaseIterable {
   case outOfMemory
   case notPermitted
   case limit
+  /// Of a lease: as its publisher asked.
+  case cancelled
 }
 
 /// The node will not do what was asked.

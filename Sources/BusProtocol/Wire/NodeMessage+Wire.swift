@@ -22,6 +22,8 @@ extension NodeMessage {
         try fields.putID("segment", segment)
         try fields.putOptionalID("subscription", subscription)
       }
+    case .giveBack(let segment):
+      try message.put("give_back") { fields throws(ProtocolError) in try fields.put(segment) }
     case .lagged(let lagged): try message.put("lagged", lagged.write)
     case .snapshot(let part): try message.put("snapshot", part.write)
     case .subscriberJoined(let subscription, let stream):
@@ -53,6 +55,7 @@ extension NodeMessage {
     case "segment_handed": return .segmentHanded(try SegmentHanded(fields))
     case "segment_sealed": return .segmentSealed(try SegmentSealed(fields))
     case "forget_segment": return .forgetSegment(try fields.id("segment"), by: try fields.optionalID("subscription"))
+    case "give_back": return .giveBack(try fields.segment())
     case "lagged": return .lagged(try Lagged(fields))
     case "snapshot": return .snapshot(try SnapshotPart(fields))
     case "subscriber_joined":

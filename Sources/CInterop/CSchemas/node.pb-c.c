@@ -1267,6 +1267,51 @@ void   poolbus__forget_segment__free_unpacked
   assert(message->base.descriptor == &poolbus__forget_segment__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__give_back__init
+                     (Poolbus__GiveBack         *message)
+{
+  static const Poolbus__GiveBack init_value = POOLBUS__GIVE_BACK__INIT;
+  *message = init_value;
+}
+size_t poolbus__give_back__get_packed_size
+                     (const Poolbus__GiveBack *message)
+{
+  assert(message->base.descriptor == &poolbus__give_back__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__give_back__pack
+                     (const Poolbus__GiveBack *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__give_back__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__give_back__pack_to_buffer
+                     (const Poolbus__GiveBack *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__give_back__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__GiveBack *
+       poolbus__give_back__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__GiveBack *)
+     protobuf_c_message_unpack (&poolbus__give_back__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__give_back__free_unpacked
+                     (Poolbus__GiveBack *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__give_back__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__lagged__init
                      (Poolbus__Lagged         *message)
 {
@@ -2684,7 +2729,7 @@ const ProtobufCMessageDescriptor poolbus__inspect__descriptor =
   (ProtobufCMessageInit) poolbus__inspect__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[14] =
+static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[15] =
 {
   {
     "welcome",
@@ -2854,9 +2899,22 @@ static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[1
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "give_back",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__NodeMessage, body_case),
+    offsetof(Poolbus__NodeMessage, give_back),
+    &poolbus__give_back__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__node_message__field_indices_by_name[] = {
   9,   /* field[9] = forget_segment */
+  14,   /* field[14] = give_back */
   10,   /* field[10] = lagged */
   6,   /* field[6] = lease_granted */
   2,   /* field[2] = publisher_opened */
@@ -2874,7 +2932,7 @@ static const unsigned poolbus__node_message__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__node_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 14 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
 {
@@ -2884,7 +2942,7 @@ const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
   "Poolbus__NodeMessage",
   "poolbus",
   sizeof(Poolbus__NodeMessage),
-  14,
+  15,
   poolbus__node_message__field_descriptors,
   poolbus__node_message__field_indices_by_name,
   1,  poolbus__node_message__number_ranges,
@@ -3722,6 +3780,57 @@ const ProtobufCMessageDescriptor poolbus__forget_segment__descriptor =
   poolbus__forget_segment__field_indices_by_name,
   1,  poolbus__forget_segment__number_ranges,
   (ProtobufCMessageInit) poolbus__forget_segment__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__give_back__field_descriptors[2] =
+{
+  {
+    "segment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__GiveBack, segment),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__GiveBack, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__give_back__field_indices_by_name[] = {
+  1,   /* field[1] = epoch */
+  0,   /* field[0] = segment */
+};
+static const ProtobufCIntRange poolbus__give_back__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor poolbus__give_back__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.GiveBack",
+  "GiveBack",
+  "Poolbus__GiveBack",
+  "poolbus",
+  sizeof(Poolbus__GiveBack),
+  2,
+  poolbus__give_back__field_descriptors,
+  poolbus__give_back__field_indices_by_name,
+  1,  poolbus__give_back__number_ranges,
+  (ProtobufCMessageInit) poolbus__give_back__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__lagged__field_descriptors[5] =
@@ -4915,7 +5024,7 @@ const ProtobufCEnumDescriptor poolbus__full_policy__descriptor =
   poolbus__full_policy__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[7] =
+static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[8] =
 {
   { "MALFORMED", "POOLBUS__REFUSAL_CODE__MALFORMED", 0 },
   { "VERSION", "POOLBUS__REFUSAL_CODE__VERSION", 1 },
@@ -4924,12 +5033,14 @@ static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[7] 
   { "OUT_OF_MEMORY", "POOLBUS__REFUSAL_CODE__OUT_OF_MEMORY", 4 },
   { "NOT_PERMITTED", "POOLBUS__REFUSAL_CODE__NOT_PERMITTED", 5 },
   { "LIMIT", "POOLBUS__REFUSAL_CODE__LIMIT", 6 },
+  { "CANCELLED", "POOLBUS__REFUSAL_CODE__CANCELLED", 7 },
 };
 static const ProtobufCIntRange poolbus__refusal_code__value_ranges[] = {
-{0, 0},{0, 7}
+{0, 0},{0, 8}
 };
-static const ProtobufCEnumValueIndex poolbus__refusal_code__enum_values_by_name[7] =
+static const ProtobufCEnumValueIndex poolbus__refusal_code__enum_values_by_name[8] =
 {
+  { "CANCELLED", 7 },
   { "LIMIT", 6 },
   { "MALFORMED", 0 },
   { "NOT_PERMITTED", 5 },
@@ -4945,9 +5056,9 @@ const ProtobufCEnumDescriptor poolbus__refusal_code__descriptor =
   "RefusalCode",
   "Poolbus__RefusalCode",
   "poolbus",
-  7,
+  8,
   poolbus__refusal_code__enum_values_by_number,
-  7,
+  8,
   poolbus__refusal_code__enum_values_by_name,
   1,
   poolbus__refusal_code__value_ranges,

@@ -234,9 +234,12 @@ final class ClientLoop: Sendable {
     case .leaseGranted(let granted):
       if let publisher = state.withLock({ $0.leases.removeValue(forKey: granted.request) }) {
         publisher.leaseGranted(granted, descriptor: descriptor)
-      } else {
+      } else if !granted.warm {
+        // Its publisher was closed meanwhile, as the node will hear. What it has mapped, it reports itself.
         send(.segmentUnmapped(granted.segment.id, by: nil))
       }
+    case .giveBack(let segment):
+      for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.giveBack(segment) }
     case .forgetSegment(let segment, .none):
       for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.forget(segment) }
 

@@ -79,26 +79,25 @@ final class Doorbells {
   /// Takes every handle that waits, and wakes whom they concern.
   func drain() {
     guard let receiver else { return }
-    var rung: StreamID?
     while true {
       var span = buffer.mutableSpan
       // SAFETY: an array of bytes has no padding.
       var bytes = unsafe span.mutableBytes
       guard let count = receiver.receive(into: &bytes) else { return }
       // Nonsense on the wire rings no bell, and harms nobody. A doorbell's stream is all that its subscribers need.
-      guard let id = stream(count), rung != id || hasObservers, let stream = streams[id] else { continue }
+      guard let id = stream(count), let stream = streams[id] else { continue }
       let handle = hasObservers ? handle(count) : nil
       // By index: an unspecialized iterator, as in a debug build, allocates, and this is done per handle.
       var index = 0
       while index < stream.subscriptions.count {
         if let observer = stream.subscriptions[index].observer {
           if let handle { observer.add(handle, topic: stream.topic) }
-        } else if rung != id {
+        } else {
+          // At every handle: who was rung by the one before may have read all and be asleep again.
           stream.subscriptions[index].ring()
         }
         index += 1
       }
-      rung = id
     }
   }
 

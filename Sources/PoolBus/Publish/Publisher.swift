@@ -35,7 +35,9 @@ public final class Publisher: Sendable {
     byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
   ) throws(BusError) -> Loan? {
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
-    guard case .reserved(let segment, let reservation) = try core.attempt(wish, wish.reserve(in:)) else { return nil }
+    guard case .reserved(let segment, let reservation) = try core.attempt(wish, { wish.reserve(in: $0) }) else {
+      return nil
+    }
     return Loan(writer: segment, reservation: reservation, elementStride: 0)
   }
 
@@ -89,7 +91,7 @@ public final class Publisher: Sendable {
   ) async throws -> Loan {
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
     while true {
-      switch try core.attempt(wish, wish.reserve(in:)) {
+      switch try core.attempt(wish, { wish.reserve(in: $0) }) {
       case .reserved(let segment, let reservation):
         return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
       case .awaits(let request, let isOwn):

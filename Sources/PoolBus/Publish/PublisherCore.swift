@@ -218,11 +218,13 @@ final class PublisherCore: Sendable {
       }
       let sequence = state.nextSequence
       let now = Clock.realtimeNanoseconds
+      let isLast = segment.isRetired && segment.log.outstanding == 1
       let slot = segment.log.commit(
-        reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride)
+        reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
+        isLast: isLast)
       state.nextSequence = sequence &+ 1
       let identity = segment.log.identity
-      sealIfDone(segment)
+      if isLast { node.send(.sealSegment(identity)) }
       guard state.listeners.mustBeRung() else { return nil }
       return Handle(
         stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
@@ -284,7 +286,9 @@ final class PublisherCore: Sendable {
       segment.begin(epoch: granted.segment.epoch)
     } else {
       do {
-        guard let descriptor else { return }
+        guard let descriptor else {
+          throw MemoryError.unsuitable(subject: "\(granted.segment)", problem: "came without its memory")
+        }
         segment = try LeasedSegment(granted, mapping: descriptor, of: self, node: node)
       } catch {
         // Given back unused; the memory is the node's to take.
@@ -321,12 +325,18 @@ final class PublisherCore: Sendable {
     }
   }
 
-  /// The node wants the memory: a lease ahead that is unused goes back, a mapping that is kept warm goes.
+  /// Others wait for memory: a lease ahead goes back if it is unused, and still in the life that the node speaks of.
+  func giveBack(_ identity: SegmentIdentity) {
+    state.withLock { state in
+      guard let segment = state.held[identity.id], segment.log.identity == identity else { return }
+      if state.small.removeAhead(segment) || state.large.removeAhead(segment) { retire(segment) }
+    }
+  }
+
+  /// The node has taken the segment back: the mapping that was kept warm goes.
   func forget(_ id: SegmentID) {
     let gone: LeasedSegment? = state.withLock { state in
-      guard let segment = state.held[id] else { return nil }
-      if state.small.removeAhead(segment) || state.large.removeAhead(segment) { retire(segment) }
-      guard segment.log.isSealed else { return nil }
+      guard let segment = state.held[id], segment.log.isSealed else { return nil }
       return state.held.removeValue(forKey: id)
     }
     // Unmapped here, outside the lock.

@@ -30,6 +30,10 @@ struct StreamCursor {
     var peeked: Slot?
   }
 
+  private struct LeftSegment {
+    weak var segment: BorrowedSegment?
+  }
+
   let topic: TopicName
   let stream: StreamID
   /// The sequence to deliver next; all before it are delivered or reported lost.
@@ -37,6 +41,8 @@ struct StreamCursor {
   private(set) var segments: [OpenSegment] = []
   private var lost = RangeSet<UInt64>()
   private var hasEnded = false
+  /// Read to their end since the last look.
+  private var left: [LeftSegment] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.
   private var takesAny = false
 
@@ -48,7 +54,9 @@ struct StreamCursor {
 
   // MARK: - What the node says
 
-  mutating func add(_ segment: BorrowedSegment) { segments.append(OpenSegment(segment: segment, reader: segment.reader)) }
+  mutating func add(_ segment: BorrowedSegment) {
+    segments.append(OpenSegment(segment: segment, reader: segment.reader))
+  }
 
   mutating func end() { hasEnded = true }
 
@@ -76,6 +84,7 @@ struct StreamCursor {
 
   /// What comes next, without taking it.
   mutating func look() -> Look {
+    if !left.isEmpty { tellOfLeft() }
     if !lost.isEmpty, let range = lost.ranges.first, range.contains(expected) {
       return .lagged(expected...(range.upperBound - 1))
     }
@@ -113,6 +122,7 @@ struct StreamCursor {
     let segment = segments[index].segment
     segments[index].next += 1
     segments[index].peeked = nil
+    leaveIfRead(index)
     advance(to: slot.sequence == .max ? .max : slot.sequence + 1)
     takesAny = false
     return segment
@@ -136,6 +146,7 @@ struct StreamCursor {
     }
     segments[index].next = next
     segments[index].peeked = nil
+    leaveIfRead(index)
     advance(to: sequence == 0 ? .max : sequence)
     takesAny = false
     return (segment, Int(next - start))
@@ -182,6 +193,22 @@ struct StreamCursor {
       }
       segments[index].next += 1
     }
+  }
+
+  /// Lets go of a segment whose last message was just taken: it is released as soon as its samples are dropped, whether
+  /// or not anybody looks for more.
+  private mutating func leaveIfRead(_ index: Int) {
+    let open = segments[index]
+    guard open.next >= open.visible, let end = open.end ?? open.reader.sealedCount, open.next >= end else { return }
+    left.append(LeftSegment(segment: segments.remove(at: index).segment))
+  }
+
+  /// Says of the segments that were left, but are borrowed still, that they are read.
+  private mutating func tellOfLeft() {
+    for left in left {
+      if let segment = left.segment { BorrowedSegment.pass(segment) }
+    }
+    left.removeAll(keepingCapacity: true)
   }
 
   private mutating func finish(_ index: Int) {

@@ -31,13 +31,15 @@ struct Bar: Sendable {
 
   static func table(_ verdicts: [Verdict]) -> String {
     let table = TextTable<Verdict> { verdict in
-      let limit = switch verdict.limit {
-      case .atMost(let most): "at most \(most)"
-      case .atLeast(let least): "at least \(least)"
-      }
+      let limit =
+        switch verdict.limit {
+        case .atMost(let most): "at most \(most)"
+        case .atLeast(let least): "at least \(least)"
+        }
       return [
         Column(title: "BAR", value: verdict.title), Column(title: "LIMIT", value: limit),
-        Column(title: "FIGURE", value: verdict.figure.map { String(format: "%.4f", $0) } ?? "not measured", align: .right),
+        Column(
+          title: "FIGURE", value: verdict.figure.map { String(format: "%.4f", $0) } ?? "not measured", align: .right),
         Column(title: "", value: verdict.isMet ? "met" : "MISSED"),
       ]
     }
@@ -77,7 +79,8 @@ struct Bar: Sendable {
     }
     + [
       Bar(title: "64 B messages/s / best peer", limit: .atLeast(8)) { results in
-        results.rate(ours, Configuration(size: 64)) / results.peers.map { results.rate($0, Configuration(size: 64)) }.most
+        results.rate(ours, Configuration(size: 64))
+          / results.peers.map { results.rate($0, Configuration(size: 64)) }.most
       },
       Bar(title: "1 MiB GB/s / floor", limit: .atLeast(0.95)) {
         $0.rate(ours, Configuration(size: 1 << 20)) / $0.rate(floor, Configuration(size: 1 << 20))
@@ -125,7 +128,9 @@ extension Results {
   }
 
   /// Messages a second; in the mode that is best for the system, if any will do.
-  func rate(_ system: String, _ configuration: Configuration, _ work: Work = .throughput, anyMode: Bool = true) -> Double {
+  func rate(_ system: String, _ configuration: Configuration, _ work: Work = .throughput, anyMode: Bool = true)
+    -> Double
+  {
     (anyMode ? System.Mode.allCases : [configuration.mode]).map { mode in
       var configuration = configuration
       configuration.mode = mode

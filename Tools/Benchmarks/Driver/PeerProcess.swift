@@ -20,7 +20,9 @@ final class PeerProcess {
     process.arguments = Array(words)
     process.standardInput = input
     process.standardOutput = output
-    if ProcessInfo.processInfo.environment["POOLBUS_BENCH_VERBOSE"] == nil { process.standardError = FileHandle.nullDevice }
+    if ProcessInfo.processInfo.environment["POOLBUS_BENCH_VERBOSE"] == nil {
+      process.standardError = FileHandle.nullDevice
+    }
     try process.run()
   }
 

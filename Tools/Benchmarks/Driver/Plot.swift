@@ -28,18 +28,23 @@ enum Plot {
     let lines = results.systems.map { system in
       let points = Dictionary(
         results.measurements.filter { $0.system == system && $0.work == work && $0.configuration.isTouched }
-          .compactMap { row in row.median(metric).map { (row.configuration.size, $0 * scale) } }, uniquingKeysWith: best)
+          .compactMap { row in row.median(metric).map { (row.configuration.size, $0 * scale) } }, uniquingKeysWith: best
+      )
       return (system, points.sorted { $0.key < $1.key })
     }
     let sizes = Set(lines.flatMap { $0.1.map(\.key) }).sorted()
     let values = lines.flatMap { $0.1.map(\.value) }
-    guard let least = values.min(), let most = values.max(), let first = sizes.first, let last = sizes.last, first < last
+    guard let least = values.min(), let most = values.max(), let first = sizes.first, let last = sizes.last,
+      first < last
     else { return "" }
     let (low, high) = (floor(log10(least)), ceil(log10(most)))
     func x(_ size: Int) -> Double {
-      left + (log2(Double(size)) - log2(Double(first))) / (log2(Double(last)) - log2(Double(first))) * (width - left - right)
+      left + (log2(Double(size)) - log2(Double(first))) / (log2(Double(last)) - log2(Double(first)))
+        * (width - left - right)
     }
-    func y(_ value: Double) -> Double { height - bottom - (log10(value) - low) / (high - low) * (height - top - bottom) }
+    func y(_ value: Double) -> Double {
+      height - bottom - (log10(value) - low) / (high - low) * (height - top - bottom)
+    }
     func text(_ string: String, _ x: Double, _ y: Double, _ more: String = "") -> String {
       "<text x='\(Int(x))' y='\(Int(y))' \(more)>\(string)</text>"
     }
@@ -56,7 +61,8 @@ enum Plot {
     for power in stride(from: low, through: high, by: 1) {
       let at = y(pow(10, power))
       svg.append("<line x1='\(left)' x2='\(width - right)' y1='\(at)' y2='\(at)' stroke='#ddd'/>")
-      svg.append(text(power < 0 ? "\(pow(10, power))" : "\(Int(pow(10, power)))", left - 8, at + 4, "text-anchor='end'"))
+      svg.append(
+        text(power < 0 ? "\(pow(10, power))" : "\(Int(pow(10, power)))", left - 8, at + 4, "text-anchor='end'"))
     }
     for size in sizes {
       svg.append("<line x1='\(x(size))' x2='\(x(size))' y1='\(top)' y2='\(height - bottom)' stroke='#eee'/>")
@@ -67,9 +73,13 @@ enum Plot {
       let path = points.map { "\(x($0.key)),\(y($0.value))" }.joined(separator: " ")
       let isOurs = system == System.poolBus
       svg.append("<polyline points='\(path)' fill='none' stroke='\(color)' stroke-width='\(isOurs ? 4 : 2)'/>")
-      for point in points { svg.append("<circle cx='\(x(point.key))' cy='\(y(point.value))' r='3.5' fill='\(color)'/>") }
+      for point in points {
+        svg.append("<circle cx='\(x(point.key))' cy='\(y(point.value))' r='3.5' fill='\(color)'/>")
+      }
       let row = top + 20 + Double(index) * 22
-      svg.append("<line x1='\(width - right + 16)' x2='\(width - right + 40)' y1='\(row - 4)' y2='\(row - 4)' stroke='\(color)' stroke-width='4'/>")
+      svg.append(
+        "<line x1='\(width - right + 16)' x2='\(width - right + 40)' y1='\(row - 4)' y2='\(row - 4)' stroke='\(color)' stroke-width='4'/>"
+      )
       svg.append(text(system, width - right + 48, row, isOurs ? "font-weight='bold'" : ""))
     }
     return (svg + ["</svg>"]).joined(separator: "\n") + "\n"

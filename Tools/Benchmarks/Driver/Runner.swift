@@ -160,7 +160,9 @@ final class SystemRun {
   private func throughput(
     _ count: Int, sent: [[String: String]], received: [[String: String]], serverCPU: Double
   ) throws -> [Metric: Double] {
-    func values(_ key: String, _ lines: [[String: String]]) -> [Double] { lines.compactMap { $0[key].flatMap(Double.init) } }
+    func values(_ key: String, _ lines: [[String: String]]) -> [Double] {
+      lines.compactMap { $0[key].flatMap(Double.init) }
+    }
     guard let start = values("start", sent).min(), let end = values("end", received).max(), end > start else {
       throw Failure("no start or no end")
     }

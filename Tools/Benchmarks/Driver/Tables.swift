@@ -18,22 +18,23 @@ struct Tables {
     guard !rows.isEmpty else { return nil }
     let table = TextTable<Measurement> { row in
       let floor = results.median(System.floor, work, Self.main(work), row.configuration)
-      let columns: [(String, String)] = switch work {
-      case .latency:
-        [
-          ("P50", Self.spread(row, .p50, Self.time)), ("P99", Self.spread(row, .p99, Self.time)),
-          ("P99.9", Self.spread(row, .p999, Self.time)),
-        ]
-      case .throughput, .fans, .growth:
-        [
-          ("MESSAGES/s", Self.spread(row, .messagesPerSecond, Self.count)),
-          ("GB/s", Self.spread(row, .bytesPerSecond) { String(format: "%.3f", $0 / 1e9) }),
-          ("CPU s/GB", Self.value(row, .cpuPerByte) { String(format: "%.3f", $0) }),
-          ("CPU s/M", Self.value(row, .cpuPerMessage) { String(format: "%.3f", $0 / 1e3) }),
-          ("NODE CPU", Self.value(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) }),
-          ("NODE MiB", Self.value(row, .serverMemory) { String(format: "%.1f", $0 / 1_048_576) }),
-        ]
-      }
+      let columns: [(String, String)] =
+        switch work {
+        case .latency:
+          [
+            ("P50", Self.spread(row, .p50, Self.time)), ("P99", Self.spread(row, .p99, Self.time)),
+            ("P99.9", Self.spread(row, .p999, Self.time)),
+          ]
+        case .throughput, .fans, .growth:
+          [
+            ("MESSAGES/s", Self.spread(row, .messagesPerSecond, Self.count)),
+            ("GB/s", Self.spread(row, .bytesPerSecond) { String(format: "%.3f", $0 / 1e9) }),
+            ("CPU s/GB", Self.value(row, .cpuPerByte) { String(format: "%.3f", $0) }),
+            ("CPU s/M", Self.value(row, .cpuPerMessage) { String(format: "%.3f", $0 / 1e3) }),
+            ("NODE CPU", Self.value(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) }),
+            ("NODE MiB", Self.value(row, .serverMemory) { String(format: "%.1f", $0 / 1_048_576) }),
+          ]
+        }
       let ratio = row.median(Self.main(work)).flatMap { value in floor.map { String(format: "%.2f", value / $0) } }
       return [
         Column(title: work.rawValue.uppercased(), value: row.system),
@@ -69,12 +70,17 @@ struct Tables {
   }
 
   private static func time(_ nanoseconds: Double) -> String {
-    nanoseconds < 10_000 ? String(format: "%.2f us", nanoseconds / 1e3)
-      : nanoseconds < 10_000_000 ? String(format: "%.0f us", nanoseconds / 1e3) : String(format: "%.1f ms", nanoseconds / 1e6)
+    nanoseconds < 10_000
+      ? String(format: "%.2f us", nanoseconds / 1e3)
+      : nanoseconds < 10_000_000
+        ? String(format: "%.0f us", nanoseconds / 1e3) : String(format: "%.1f ms", nanoseconds / 1e6)
   }
 
   private static func count(_ value: Double) -> String {
-    value >= 1e6 ? String(format: "%.2f M", value / 1e6) : value >= 1e4 ? String(format: "%.0f k", value / 1e3)
-      : String(format: "%.0f", value)
+    value >= 1e6
+      ? String(format: "%.2f M", value / 1e6)
+      : value >= 1e4
+        ? String(format: "%.0f k", value / 1e3)
+        : String(format: "%.0f", value)
   }
 }

@@ -43,6 +43,7 @@ typedef struct Poolbus__LeaseGranted Poolbus__LeaseGranted;
 typedef struct Poolbus__SegmentHanded Poolbus__SegmentHanded;
 typedef struct Poolbus__SegmentSealed Poolbus__SegmentSealed;
 typedef struct Poolbus__ForgetSegment Poolbus__ForgetSegment;
+typedef struct Poolbus__GiveBack Poolbus__GiveBack;
 typedef struct Poolbus__Lagged Poolbus__Lagged;
 typedef struct Poolbus__Snapshot Poolbus__Snapshot;
 typedef struct Poolbus__PoolRow Poolbus__PoolRow;
@@ -72,7 +73,11 @@ typedef enum _Poolbus__RefusalCode {
   POOLBUS__REFUSAL_CODE__TOO_LARGE = 3,
   POOLBUS__REFUSAL_CODE__OUT_OF_MEMORY = 4,
   POOLBUS__REFUSAL_CODE__NOT_PERMITTED = 5,
-  POOLBUS__REFUSAL_CODE__LIMIT = 6
+  POOLBUS__REFUSAL_CODE__LIMIT = 6,
+  /*
+   * of a lease: as asked
+   */
+  POOLBUS__REFUSAL_CODE__CANCELLED = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__REFUSAL_CODE)
 } Poolbus__RefusalCode;
 typedef enum _Poolbus__SegmentState {
@@ -261,7 +266,7 @@ struct  Poolbus__RequestLease
 
 
 /*
- * Gives a waiting lease up. If it was granted meanwhile, the grant stands.
+ * Gives a waiting lease up: it is answered with a Refusal. If it was granted meanwhile, the grant stands.
  */
 struct  Poolbus__CancelLease
 {
@@ -370,7 +375,8 @@ typedef enum {
   POOLBUS__NODE_MESSAGE__BODY_LAGGED = 11,
   POOLBUS__NODE_MESSAGE__BODY_SNAPSHOT = 12,
   POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_JOINED = 13,
-  POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_LEFT = 14
+  POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_LEFT = 14,
+  POOLBUS__NODE_MESSAGE__BODY_GIVE_BACK = 15
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__NODE_MESSAGE__BODY__CASE)
 } Poolbus__NodeMessage__BodyCase;
 
@@ -393,6 +399,7 @@ struct  Poolbus__NodeMessage
     Poolbus__Snapshot *snapshot;
     Poolbus__SubscriberJoined *subscriber_joined;
     Poolbus__SubscriberLeft *subscriber_left;
+    Poolbus__GiveBack *give_back;
   };
 };
 #define POOLBUS__NODE_MESSAGE__INIT \
@@ -588,6 +595,20 @@ struct  Poolbus__ForgetSegment
 };
 #define POOLBUS__FORGET_SEGMENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__forget_segment__descriptor) \
+    , 0, 0 }
+
+
+/*
+ * To a publisher: others wait for memory. Seal this life of the segment if nothing was written to it yet.
+ */
+struct  Poolbus__GiveBack
+{
+  ProtobufCMessage base;
+  uint64_t segment;
+  uint32_t epoch;
+};
+#define POOLBUS__GIVE_BACK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__give_back__descriptor) \
     , 0, 0 }
 
 
@@ -1326,6 +1347,25 @@ Poolbus__ForgetSegment *
 void   poolbus__forget_segment__free_unpacked
                      (Poolbus__ForgetSegment *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__GiveBack methods */
+void   poolbus__give_back__init
+                     (Poolbus__GiveBack         *message);
+size_t poolbus__give_back__get_packed_size
+                     (const Poolbus__GiveBack   *message);
+size_t poolbus__give_back__pack
+                     (const Poolbus__GiveBack   *message,
+                      uint8_t             *out);
+size_t poolbus__give_back__pack_to_buffer
+                     (const Poolbus__GiveBack   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__GiveBack *
+       poolbus__give_back__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__give_back__free_unpacked
+                     (Poolbus__GiveBack *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__Lagged methods */
 void   poolbus__lagged__init
                      (Poolbus__Lagged         *message);
@@ -1583,6 +1623,9 @@ typedef void (*Poolbus__SegmentSealed_Closure)
 typedef void (*Poolbus__ForgetSegment_Closure)
                  (const Poolbus__ForgetSegment *message,
                   void *closure_data);
+typedef void (*Poolbus__GiveBack_Closure)
+                 (const Poolbus__GiveBack *message,
+                  void *closure_data);
 typedef void (*Poolbus__Lagged_Closure)
                  (const Poolbus__Lagged *message,
                   void *closure_data);
@@ -1648,6 +1691,7 @@ extern const ProtobufCMessageDescriptor poolbus__lease_granted__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_handed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_sealed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__forget_segment__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__give_back__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__lagged__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__snapshot__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__pool_row__descriptor;
