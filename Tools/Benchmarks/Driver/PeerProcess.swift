@@ -6,6 +6,8 @@ final class PeerProcess {
   private let input = Pipe()
   private let output = Pipe()
   private var heard = Data()
+  /// Milliseconds after which a process that says nothing is given up.
+  private static let patience: Int32 = 20_000
   let name: String
 
   init(_ system: System, _ role: String, _ configuration: Configuration, index: Int = 0, place: String) throws {
@@ -48,6 +50,10 @@ final class PeerProcess {
       if let end = heard.firstIndex(of: UInt8(ascii: "\n")) {
         defer { heard.removeSubrange(...end) }
         return String(decoding: heard[..<end], as: UTF8.self)
+      }
+      var waiting = pollfd(fd: output.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+      guard poll(&waiting, 1, Self.patience) > 0 else {
+        throw Failure("\(name) has said nothing for \(Self.patience / 1000) s")
       }
       let more = output.fileHandleForReading.availableData
       if more.isEmpty { return nil }

@@ -54,9 +54,14 @@ struct Runner {
     for system in systems where system.takes(configuration.size, configuration.mode) {
       // What grows is ours; the others are measured where all do the same.
       if work == .growth, system.name != System.poolBus { continue }
+      if work != .throughput, system.name == "poolbus-batch" { continue }
       do {
         let run = try SystemRun(system, work, configuration)
-        let count = try warmUp(run, configuration)
+        let count: Int
+        do { count = try warmUp(run, configuration) } catch {
+          run.kill()
+          throw error
+        }
         runs.append((run, count, Measurement(work: work, system: system.name, configuration: configuration)))
       } catch {
         report("\(system.title) can't do \(work) of \(configuration.size) bytes: \(error)")
@@ -64,8 +69,14 @@ struct Runner {
     }
     for _ in 0..<rounds {
       for index in runs.indices {
-        let figures = try runs[index].run.round(runs[index].count)
-        for (metric, value) in figures { runs[index].measurement.rounds[metric, default: []].append(value) }
+        guard !runs[index].run.hasFailed else { continue }
+        do {
+          let figures = try runs[index].run.round(runs[index].count)
+          for (metric, value) in figures { runs[index].measurement.rounds[metric, default: []].append(value) }
+        } catch {
+          report("\(runs[index].measurement.system) gave up: \(error)")
+          runs[index].run.kill()
+        }
       }
     }
     results.measurements += runs.map(\.measurement)
@@ -180,7 +191,16 @@ final class SystemRun {
     ]
   }
 
+  /// Ends a system that does not do as it should; it has no further rounds.
+  private(set) var hasFailed = false
+  func kill() {
+    hasFailed = true
+    for process in senders + receivers { process.kill() }
+    server?.end(isServer: true)
+  }
+
   func end() {
+    guard !hasFailed else { return }
     for process in senders + receivers { process.end() }
     server?.end(isServer: true)
     try? FileManager.default.removeItem(atPath: place)
