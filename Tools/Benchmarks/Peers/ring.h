@@ -15,7 +15,9 @@
 // Each word has two cache lines for itself, since processors fetch lines in pairs.
 struct ring_word { _Alignas(128) _Atomic uint64_t count; };
 // Somebody sleeps here if it is 1: whoever wakes him sets it to 0.
-struct ring_bell { _Alignas(128) _Atomic uint32_t asleep; };
+// `rings` counts how often it was rung: who sleeps waits for the count to change, so that nobody else's announcement can
+// hide that the bell was rung for him.
+struct ring_bell { _Alignas(128) _Atomic uint32_t asleep, rings; };
 
 static struct {
   enum peer_mode mode;
@@ -76,7 +78,7 @@ static void ring_open(const struct peer *peer, struct peer_topics topics, uint64
 
 // ---- waiting
 
-struct ring_patience { uint64_t since, turns; int announced; };
+struct ring_patience { uint64_t since, turns; int announced; uint32_t rings; };
 
 static inline void ring_spin(uint64_t turn) {
   __builtin_ia32_pause();
@@ -100,11 +102,12 @@ static inline void ring_wait(struct ring_bell *bell, struct ring_patience *patie
     }
   }
   if (!patience->announced) {
+    patience->rings = atomic_load(&bell->rings);
     atomic_store(&bell->asleep, 1);
     patience->announced = 1;
     return;
   }
-  syscall(SYS_futex, &bell->asleep, FUTEX_WAIT, 1, NULL, NULL, 0);
+  syscall(SYS_futex, &bell->rings, FUTEX_WAIT, patience->rings, NULL, NULL, 0);
   *patience = (struct ring_patience){0};
 }
 
@@ -117,7 +120,8 @@ static inline void ring_tell(struct ring_word *word, uint64_t count, struct ring
   atomic_store(&word->count, count);
   if (atomic_load(&bell->asleep)) {
     atomic_store(&bell->asleep, 0);
-    syscall(SYS_futex, &bell->asleep, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    atomic_fetch_add(&bell->rings, 1);
+    syscall(SYS_futex, &bell->rings, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
   }
 }
 
