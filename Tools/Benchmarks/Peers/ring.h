@@ -17,7 +17,7 @@ struct ring_word { _Alignas(128) _Atomic uint64_t count; };
 // Somebody sleeps here if it is 1: whoever wakes him sets it to 0.
 // `rings` counts how often it was rung: who sleeps waits for the count to change, so that nobody else's announcement can
 // hide that the bell was rung for him.
-struct ring_bell { _Alignas(128) _Atomic uint32_t asleep, rings; };
+struct ring_bell { _Alignas(128) _Atomic uint32_t asleep; _Atomic uint32_t rings; };
 
 static struct {
   enum peer_mode mode;
