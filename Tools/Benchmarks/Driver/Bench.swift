@@ -40,7 +40,7 @@ struct Bench: AsyncParsableCommand {
         systems: try System.installed(folder: folder, programs: programs, only: systems), rounds: rounds,
         seconds: seconds, sizes: sizes)
       for work in work.isEmpty ? Work.allCases : work { try runner.run(work, into: &results) }
-      if work.isEmpty, sizes.isEmpty { try results.write(to: file) }
+      if work.isEmpty { try results.write(to: file) }
     }
     print(Tables(results).text)
     if plot {

@@ -5,6 +5,7 @@ final class PeerProcess {
   private let process = Process()
   private let input = Pipe()
   private let output = Pipe()
+  private let ended = DispatchSemaphore(value: 0)
   private var heard = Data()
   /// Milliseconds after which a process that says nothing is given up.
   private static let patience: Int32 = 20_000
@@ -25,6 +26,8 @@ final class PeerProcess {
     if ProcessInfo.processInfo.environment["POOLBUS_BENCH_VERBOSE"] == nil {
       process.standardError = FileHandle.nullDevice
     }
+    // Not waitUntilExit, which in a task's thread may wait for ever.
+    process.terminationHandler = { [ended] _ in ended.signal() }
     try process.run()
   }
 
@@ -65,12 +68,12 @@ final class PeerProcess {
   func end(isServer: Bool = false) {
     try? input.fileHandleForWriting.close()
     if isServer { process.terminate() }
-    process.waitUntilExit()
+    if ended.wait(timeout: .now() + 5) == .timedOut { kill() }
   }
 
   func kill() {
     if process.isRunning { Foundation.kill(processID, SIGKILL) }
-    process.waitUntilExit()
+    _ = ended.wait(timeout: .now() + 5)
   }
 
   /// Nanoseconds of CPU that it has used so far, its children included.
