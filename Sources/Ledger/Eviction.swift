@@ -68,15 +68,11 @@ extension Ledger {
     }
   }
 
-  /// Asks publishers for what they have leased ahead of need.
-  mutating func askBack(_ actions: inout [LedgerAction]) {
+  /// Asks publishers for what they have leased and do not write to.
+  func askBack(_ actions: inout [LedgerAction]) {
     for stream in streams.values.sorted(by: { $0.id < $1.id }) where !stream.isClosed {
-      let unsealed = stream.segments.filter { segments[$0]?.state == .leased }
-      guard unsealed.count > 1, let newest = unsealed.last, let segment = segments[newest],
-        segment.isReady, !segment.isAskedBack
-      else { continue }
-      segments[newest]?.isAskedBack = true
-      actions.append(.askBack(segment.identity, stream: stream.id))
+      guard stream.segments.contains(where: { segments[$0]?.state == .leased }) else { continue }
+      actions.append(.askBack(stream.id))
     }
   }
 

@@ -31,7 +31,7 @@ extension Ledger {
       segments[next]?.handed.insert(id)
       if !warm { addMapping(next, .subscription(id), now: now) }
       actions.append(.hand(segment.identity, to: id, stream: stream, warm: warm))
-      if segment.isOrphaned {
+      if segment.state != .leased {
         actions.append(.tellSealed(segment.identity, to: id, stream: stream, slots: segment.slots))
       }
     }

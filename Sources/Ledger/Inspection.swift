@@ -127,6 +127,8 @@ extension Ledger {
     topics[topic].flatMap { $0.retention.keepsNothing ? nil : $0.retention }
   }
 
+  public func observes(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.observes ?? false }
+
   public func wantsRetained(_ subscription: SubscriptionID) -> Bool {
     subscriptions[subscription]?.wantsRetained ?? false
   }

@@ -147,7 +147,6 @@ extension Ledger {
     segments[id]?.epoch = segment.epoch + 1
     segments[id]?.slots = 0
     segments[id]?.isReady = false
-    segments[id]?.isAskedBack = false
     segments[id]?.leasedAt = now
     let event = nextEvent()
     segments[id]?.lease = event

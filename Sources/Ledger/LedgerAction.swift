@@ -17,10 +17,10 @@ public enum LedgerAction: Equatable, Sendable {
   case refuse(lease: UInt64, LeaseRefusal)
   /// Hand the segment to the subscription; `warm`: it has it mapped from an earlier epoch.
   case hand(SegmentIdentity, to: SubscriptionID, stream: StreamID, warm: Bool)
-  /// The publisher went without sealing: this is how much there is. Only for segments that were handed.
+  /// This life is over, and its release awaited. Only for segments that were handed.
   case tellSealed(SegmentIdentity, to: SubscriptionID, stream: StreamID, slots: UInt32)
-  /// Ask the publisher to seal this life of the segment if it has not begun to use it.
-  case askBack(SegmentIdentity, stream: StreamID)
+  /// Ask the publisher to seal what it does not write to.
+  case askBack(StreamID)
   /// Ask the holder to unmap the segment as soon as nothing is borrowed, and to say so.
   case forget(SegmentID, Holder)
   /// A policy took the segment from the subscription before it was read.

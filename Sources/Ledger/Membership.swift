@@ -31,10 +31,10 @@ extension Ledger {
   /// A publisher closes, or has died.
   ///
   /// - Parameters:
-  ///   - slots: what each of its unsealed segments had committed.
+  ///   - ends: what each of its unsealed segments had committed.
   ///   - mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
   public mutating func closeStream(
-    _ id: StreamID, slots: [SegmentID: UInt32], mappingsGone: Bool, now: UInt64
+    _ id: StreamID, ends: [SegmentID: LogEnd], mappingsGone: Bool, now: UInt64
   ) -> [LedgerAction] {
     guard let stream = streams[id], !stream.isClosed else { return [] }
     var actions: [LedgerAction] = []
@@ -45,9 +45,10 @@ extension Ledger {
       switch segments[segment]?.state {
       case .leased:
         segments[segment]?.isOrphaned = true
+        let end = ends[segment] ?? LogEnd(epoch: segments[segment]?.epoch ?? 1, slots: 0)
         // What it wrote before it could say so is there to be read.
-        if slots[segment, default: 0] > 0 { segments[segment]?.isReady = true }
-        complete(segment, slots: slots[segment] ?? 0, now: now, &actions)
+        if end.slots > 0 { segments[segment]?.isReady = true }
+        complete(segment, end, now: now, &actions)
       case .warm: takeBack(segment, now: now, &actions)
       case .pinned: destroyIfUnmapped(segment, &actions)
       case .sealed:

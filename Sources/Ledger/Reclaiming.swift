@@ -3,19 +3,21 @@ import Vocabulary
 // The reclaimer: complete segments, released by all they were promised to, are kept, reused or taken back.
 
 extension Ledger {
-  /// The publisher has sealed a segment that holds so many messages.
-  public mutating func seal(_ identity: SegmentIdentity, slots: UInt32, now: UInt64) -> [LedgerAction] {
-    guard let segment = segments[identity.id], segment.epoch == identity.epoch, segment.state == .leased else {
-      return []
-    }
+  /// The publisher has sealed a segment, which it may have renewed since it was leased.
+  public mutating func seal(_ id: SegmentID, _ end: LogEnd, now: UInt64) -> [LedgerAction] {
+    guard let segment = segments[id], segment.epoch <= end.epoch, segment.state == .leased else { return [] }
     var actions: [LedgerAction] = []
-    complete(identity.id, slots: slots, now: now, &actions)
+    complete(id, end, now: now, &actions)
     return settle(actions, now: now)
   }
 
   /// The segment is complete: from here on only releases matter.
-  mutating func complete(_ id: SegmentID, slots: UInt32, now: UInt64, _ actions: inout [LedgerAction]) {
+  mutating func complete(_ id: SegmentID, _ end: LogEnd, now: UInt64, _ actions: inout [LedgerAction]) {
+    guard let leased = segments[id] else { return }
+    segments[id]?.epoch = max(end.epoch, leased.epoch)
+    for subscription in end.acknowledged.sorted() { void(id, for: subscription) }
     guard let segment = segments[id] else { return }
+    let slots = end.slots
     segments[id]?.slots = slots
     segments[id]?.completedAt = now
     let event = nextEvent()
@@ -38,13 +40,14 @@ extension Ledger {
     move(id, to: .sealed, now: now)
     for subscription in promised {
       count(id, inBacklogOf: subscription, by: +1)
-      if segment.isOrphaned, segment.handed.contains(subscription) {
+      if segment.handed.contains(subscription) {
         actions.append(.tellSealed(segment.identity, to: subscription, stream: segment.stream, slots: slots))
       }
     }
     for subscription in promised { enforceBacklog(of: subscription, now: now, &actions) }
     reviewRetention(of: segment.topic, now: now, &actions)
     reclaimIfReleased(id, now: now, &actions)
+    for subscription in end.acknowledged.sorted() { handNext(segment.stream, to: subscription, now: now, &actions) }
   }
 
   /// What becomes of a complete segment when nobody is promised it any more.

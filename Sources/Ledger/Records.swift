@@ -14,7 +14,24 @@ public enum SegmentState: Hashable, Sendable, CaseIterable {
   case pinned
 }
 
-/// A segment, in one of its lives.
+/// What a segment's log was when its life ended.
+public struct LogEnd: Sendable {
+  /// Which life that was: the one that was leased, or a later one.
+  public var epoch: UInt32
+  /// How many messages it holds.
+  public var slots: UInt32
+  /// Who has acknowledged it already.
+  public var acknowledged: Set<SubscriptionID>
+
+  public init(epoch: UInt32, slots: UInt32, acknowledged: Set<SubscriptionID> = []) {
+    self.epoch = epoch
+    self.slots = slots
+    self.acknowledged = acknowledged
+  }
+}
+
+/// A segment, in one of its lives. As long as it is leased its publisher may be lives ahead: it renews a segment by itself
+/// when all who were promised it have acknowledged it, and the promises stand.
 struct SegmentRecord: Sendable {
   let id: SegmentID
   var epoch: UInt32 = 1
@@ -33,7 +50,6 @@ struct SegmentRecord: Sendable {
   var mappings: [Holder: UInt64] = [:]
   /// Taken from somebody who may still read it: its memory must not be written again.
   var isForced = false
-  var isAskedBack = false
   /// The publisher went without sealing it.
   var isOrphaned = false
   var leasedAt: UInt64

@@ -27,9 +27,15 @@ enum Attachment: Equatable {
 
 /// What the node may look up in segments to decide; the store's answer is checked like anything a publisher wrote.
 protocol SegmentContents {
+  /// The life that a leased segment is in by its publisher's word: the one on the books, or a later one.
+  func currentLife(of segment: SegmentIdentity) -> SegmentIdentity
+  /// Says in the segment how many subscriptions have joined its stream, before one looks at what it holds.
+  func noteJoins(_ count: UInt64, in segment: SegmentID)
+  /// Whether the subscription says at this place of its wake page that it has read this life.
+  func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool
   /// Committed slots; 0 if the segment is not in this epoch (yet).
   func committed(in segment: SegmentIdentity) -> UInt32
-  /// The sequence in the last committed slot, or nil if there is none or it is corrupt.
+  /// The sequence in the last committed slot, or that before this life began; nil if there is none or it is corrupt.
   func lastSequence(in segment: SegmentIdentity) -> UInt64?
   /// The sequences of all committed slots, as far as they can be read.
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>]

@@ -36,18 +36,29 @@ extension NodeCore {
         joinedNanosecondsAgo: age(subscription.joined))
     }
     snapshot.segments = segmentRows.map { segment in
-      SegmentRow(
-        segment: segment.identity.id, epoch: segment.identity.epoch, state: SegmentRow.State(segment.state),
+      let life = segment.state == .leased ? contents.currentLife(of: segment.identity) : segment.identity
+      return SegmentRow(
+        segment: life.id, epoch: life.epoch, state: SegmentRow.State(segment.state),
         capacity: segment.capacity, stream: segment.stream, topic: segment.topic,
-        messages: UInt64(segment.state == .leased ? contents.committed(in: segment.identity) : segment.slots),
+        messages: UInt64(segment.state == .leased ? contents.committed(in: life) : segment.slots),
         leasedNanosecondsAgo: age(segment.leasedAt), stateNanosecondsAgo: age(segment.stateSince))
     }
     snapshot.holders = segmentRows.flatMap { segment in
       segment.holders.compactMap { holder in
-        holderRow(holder, of: segment.identity.id, sinceNanosecondsAgo: age(holder.since))
+        holderRow(
+          holder, of: segment.identity.id, hasRead: hasRead(segment, holder.holder, contents: contents),
+          sinceNanosecondsAgo: age(holder.since))
       }
     }
     return snapshot.split(request: request)
+  }
+
+  /// Whether a subscription has acknowledged what a leased segment holds, which the node learns when it is sealed.
+  private func hasRead(_ segment: Ledger.SegmentRow, _ holder: Holder, contents: some SegmentContents) -> Bool {
+    guard case .subscription(let subscription) = holder, segment.state == .leased,
+      let place = segments[segment.identity.id]?.places[subscription]
+    else { return false }
+    return contents.hasAcknowledged(contents.currentLife(of: segment.identity), by: subscription, at: place)
   }
 
   private func poolRow(now: UInt64) -> PoolRow {
@@ -62,11 +73,12 @@ extension NodeCore {
   }
 
   private func holderRow(
-    _ row: Ledger.HolderRow, of segment: SegmentID, sinceNanosecondsAgo: UInt64
+    _ row: Ledger.HolderRow, of segment: SegmentID, hasRead: Bool, sinceNanosecondsAgo: UInt64
   ) -> HolderRow? {
     let reason: HolderRow.Reason =
       switch row.reason {
       case .writes: .writes
+      case .promised where hasRead: .mapped
       case .promised: .promised
       case .mapped: .mapped
       }
@@ -86,7 +98,7 @@ extension NodeCore {
   /// The sequence of the last message that a stream has committed; 0 before the first.
   func lastSequence(of stream: StreamID, contents: some SegmentContents) -> UInt64 {
     ledger.unsealedSegments(of: stream).reduce(streams[stream]?.lastSealedSequence ?? 0) { last, segment in
-      max(last, contents.lastSequence(in: segment) ?? 0)
+      max(last, contents.lastSequence(in: contents.currentLife(of: segment)) ?? 0)
     }
   }
 

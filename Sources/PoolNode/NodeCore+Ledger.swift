@@ -11,6 +11,8 @@ extension NodeCore {
     for action in decided {
       switch action {
       case .introduce(let stream, let subscription):
+        let observes = ledger.observes(subscription)
+        if !observes { noteJoin(of: stream, contents: contents) }
         guard let record = streams[stream] else { break }
         let introduced = StreamIntroduced(
           subscription: subscription, stream: stream, topic: record.topic,
@@ -19,8 +21,9 @@ extension NodeCore {
         actions += tell(subscription, .streamIntroduced(introduced))
         if !record.isClosed {
           subscriptions[subscription]?.streams.insert(stream)
-          let joined = NodeMessage.subscriberJoined(subscription, stream: stream)
-          actions.append(.send(joined, to: record.client, attaching: .wakePage(subscription)))
+          let joined = SubscriberJoined(
+            stream: stream, subscription: subscription, joins: record.joins, observes: observes)
+          actions.append(.send(.subscriberJoined(joined), to: record.client, attaching: .wakePage(subscription)))
         }
 
       case .create(let segment, let capacity, let lease, let stream):
@@ -32,7 +35,8 @@ extension NodeCore {
       case .regrant(let segment, let lease, let stream):
         guard let pending = leases.removeValue(forKey: lease), let record = segments[segment.id] else { break }
         let granted = LeaseGranted(
-          request: pending.request, stream: stream, segment: segment, capacity: record.capacity, warm: true)
+          request: pending.request, stream: stream, segment: segment, capacity: record.capacity, warm: true,
+          isShort: ledger.waitingLeaseCount > 0)
         actions.append(.send(.leaseGranted(granted), to: pending.client))
 
       case .refuse(let lease, let refusal):
@@ -42,17 +46,21 @@ extension NodeCore {
 
       case .hand(let segment, let subscription, let stream, let warm):
         guard let record = segments[segment.id] else { break }
+        if record.places[subscription] == nil {
+          actions += assignPlace(for: segment.id, of: stream, to: subscription)
+        }
         let handed = SegmentHanded(
-          subscription: subscription, stream: stream, segment: segment, capacity: record.capacity, warm: warm)
+          subscription: subscription, stream: stream, segment: segment, capacity: record.capacity, warm: warm,
+          place: segments[segment.id]?.places[subscription] ?? 0)
         actions += tell(subscription, .segmentHanded(handed), attaching: warm ? nil : .readOnly(segment.id))
 
       case .tellSealed(let segment, let subscription, let stream, let slots):
         let sealed = SegmentSealed(subscription: subscription, stream: stream, segment: segment, slots: slots)
         actions += tell(subscription, .segmentSealed(sealed))
 
-      case .askBack(let segment, let stream):
+      case .askBack(let stream):
         guard let client = streams[stream]?.client else { break }
-        actions.append(.send(.giveBack(segment), to: client))
+        actions.append(.send(.giveBack(stream), to: client))
 
       case .forget(let segment, .publisher(let stream)):
         guard let client = streams[stream]?.client else { break }
@@ -82,9 +90,10 @@ extension NodeCore {
 
   private mutating func forget(_ segment: SegmentID) {
     if let lease = creating.removeValue(forKey: segment) { leases[lease] = nil }
-    guard let stream = segments.removeValue(forKey: segment)?.stream else { return }
-    streams[stream]?.segmentCount -= 1
-    pruneIfOver(stream)
+    guard let record = segments.removeValue(forKey: segment) else { return }
+    for (subscription, place) in record.places { subscriptions[subscription]?.places.giveBack(place) }
+    streams[record.stream]?.segmentCount -= 1
+    pruneIfOver(record.stream)
   }
 
   /// A stream is remembered as long as its publisher lives or a segment of it does.
@@ -92,6 +101,26 @@ extension NodeCore {
     guard let record = streams[stream], record.isClosed, record.segmentCount <= 0 else { return }
     streams[stream] = nil
     clients[record.client]?.streams.remove(stream)
+  }
+
+  // MARK: - Joins and acknowledgements
+
+  /// Counts a subscription that joins, where the stream's publisher sees it before it renews what it is writing now.
+  private mutating func noteJoin(of stream: StreamID, contents: some SegmentContents) {
+    streams[stream]?.joins += 1
+    guard let joins = streams[stream]?.joins else { return }
+    for segment in ledger.unsealedSegments(of: stream) { contents.noteJoins(joins, in: segment.id) }
+  }
+
+  /// Gives the subscription a word of its wake page for the segment, and tells the publisher which.
+  private mutating func assignPlace(
+    for segment: SegmentID, of stream: StreamID, to subscription: SubscriptionID
+  ) -> [NodeAction] {
+    guard let place = subscriptions[subscription]?.places.take() else { return [] }
+    segments[segment]?.places[subscription] = place
+    guard let record = streams[stream], !record.isClosed else { return [] }
+    let promised = SegmentPromised(stream: stream, segment: segment, subscription: subscription, place: place)
+    return [.send(.segmentPromised(promised), to: record.client)]
   }
 
   private func tell(

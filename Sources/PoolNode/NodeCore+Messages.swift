@@ -23,7 +23,8 @@ extension NodeCore {
       let decided = ledger.openStream(
         stream, client: client, topic: open.topic, whenFull: open.whenFull, retention: open.retention, now: now)
       let opened = PublisherOpened(request: open.request, stream: stream, quota: ledger.quota(of: open.topic))
-      return [.send(.publisherOpened(opened), to: client)] + execute(decided, contents: contents, now: now)
+      return [.send(.publisherOpened(opened), to: client)] + tellRetention(of: open.topic)
+        + execute(decided, contents: contents, now: now)
 
     case .closePublisher(let stream):
       guard owns(client, stream) else { return notOwn(client, stream) }
@@ -72,9 +73,8 @@ extension NodeCore {
     case .sealSegment(let segment):
       guard let stream = segments[segment.id]?.stream else { return [] }
       guard owns(client, stream) else { return notOwn(client, segment.id) }
-      noteSealed(segment, of: stream, contents: contents)
-      let decided = ledger.seal(segment, slots: contents.committed(in: segment), now: now)
-      return execute(decided, contents: contents, now: now)
+      let end = end(of: segment, stream, contents: contents)
+      return execute(ledger.seal(segment.id, end, now: now), contents: contents, now: now)
 
     case .segmentPassed(let segment, let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
@@ -96,6 +96,16 @@ extension NodeCore {
 
     case .inspect(let request):
       return snapshot(for: request, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
+    }
+  }
+
+  /// Tells the topic's publishers whether it keeps messages, as one opens that may have changed it.
+  private mutating func tellRetention(of topic: TopicName) -> [NodeAction] {
+    let isRetained = ledger.retention(of: topic) != nil
+    let untold = streams.filter { $0.value.topic == topic && !$0.value.isClosed && $0.value.isRetained != isRetained }
+    return untold.sorted { $0.key < $1.key }.map { stream, record in
+      streams[stream]?.isRetained = isRetained
+      return .send(.retention(stream, isRetained: isRetained), to: record.client)
     }
   }
 

@@ -42,6 +42,10 @@ struct NodeCore {
     var segmentCount = 0
     /// The highest sequence in its sealed segments.
     var lastSealedSequence: UInt64 = 0
+    /// Its publisher knows that the topic keeps messages.
+    var isRetained = false
+    /// How many subscriptions have joined that were promised something.
+    var joins: UInt64 = 0
   }
 
   struct SubscriptionRecord {
@@ -49,6 +53,7 @@ struct NodeCore {
     /// The streams it listens to: their publishers know of it.
     var streams: Set<StreamID> = []
     var laggedMessages: UInt64 = 0
+    var places = Places()
   }
 
   struct PendingLease {
@@ -59,6 +64,8 @@ struct NodeCore {
   struct SegmentRecord {
     var stream: StreamID
     var capacity: UInt64
+    /// Where each subscription that was handed the segment acknowledges it.
+    var places: [SubscriptionID: UInt32] = [:]
   }
 
   init(configuration: NodeConfiguration, now: UInt64) {
@@ -130,14 +137,13 @@ struct NodeCore {
   ) -> [NodeAction] {
     guard let record = streams[stream], !record.isClosed else { return [] }
     streams[stream]?.isClosed = true
-    var slots: [SegmentID: UInt32] = [:]
+    var ends: [SegmentID: LogEnd] = [:]
     for segment in ledger.unsealedSegments(of: stream) {
-      slots[segment.id] = contents.committed(in: segment)
-      noteSealed(segment, of: stream, contents: contents)
+      ends[segment.id] = end(of: contents.currentLife(of: segment), stream, contents: contents)
     }
     // What its publisher mapped but did not live to report is handed on, too, and nobody else shall write it.
-    let sealing = slots.keys.sorted().map { NodeAction.sealAgainstFurtherWriters($0) }
-    let decided = ledger.closeStream(stream, slots: slots, mappingsGone: mappingsGone, now: now)
+    let sealing = ends.keys.sorted().map { NodeAction.sealAgainstFurtherWriters($0) }
+    let decided = ledger.closeStream(stream, ends: ends, mappingsGone: mappingsGone, now: now)
     defer { pruneIfOver(stream) }
     return sealing + execute(decided, contents: contents, now: now)
   }
@@ -159,9 +165,17 @@ struct NodeCore {
     return [.dropWakePage(subscription)]
   }
 
-  mutating func noteSealed(_ segment: SegmentIdentity, of stream: StreamID, contents: some SegmentContents) {
-    guard let last = contents.lastSequence(in: segment), let record = streams[stream] else { return }
-    streams[stream]?.lastSealedSequence = max(record.lastSealedSequence, last)
+  /// How a life of a segment ended: what it holds, and who has read it already.
+  mutating func end(
+    of segment: SegmentIdentity, _ stream: StreamID, contents: some SegmentContents
+  ) -> LogEnd {
+    if let last = contents.lastSequence(in: segment), let record = streams[stream] {
+      streams[stream]?.lastSealedSequence = max(record.lastSealedSequence, last)
+    }
+    let places = segments[segment.id]?.places ?? [:]
+    let readers = places.filter { contents.hasAcknowledged(segment, by: $0.key, at: $0.value) }
+    return LogEnd(
+      epoch: segment.epoch, slots: contents.committed(in: segment), acknowledged: Set(readers.keys))
   }
 
   // MARK: - Segments are made
@@ -174,7 +188,7 @@ struct NodeCore {
     else { return [] }
     let granted = LeaseGranted(
       request: pending.request, stream: record.stream, segment: SegmentIdentity(id: segment, epoch: 1),
-      capacity: record.capacity, warm: false)
+      capacity: record.capacity, warm: false, isShort: ledger.waitingLeaseCount > 0)
     return [.send(.leaseGranted(granted), to: pending.client, attaching: .writable(segment))]
   }
 

@@ -17,17 +17,10 @@ final class NodeLoop {
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   private var isListening = true
-  private var wakePages: [SubscriptionID: WakePage] = [:]
   /// The descriptor that came with the packet at hand, until an action takes it.
-  private var arrived: WakePage?
+  private var arrived: OwnedDescriptor?
   /// Clients that could not be written to, to be let go of when the actions at hand are done.
   private var failed: [(ClientID, String?)] = []
-
-  /// A subscription's wake page, which its publishers look at; the node only passes it on.
-  private final class WakePage {
-    let descriptor: OwnedDescriptor
-    init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
-  }
 
   /// How many packets of one client are taken before the others have their turn.
   private static let packetsAtATime = 64
@@ -142,7 +135,7 @@ final class NodeLoop {
           end(connection, .malformed, problem)
           return false
         case .packet(let byteCount, let descriptor):
-          if let descriptor { arrived = WakePage(descriptor) }
+          arrived = descriptor
           handlePacket(byteCount, from: connection)
           // What the message had no use for is closed.
           arrived = nil
@@ -244,8 +237,9 @@ final class NodeLoop {
         } catch {
           logger.error("\(segment) could not be sealed against further writers: \(error)")
         }
-      case .keepWakePage(let subscription): wakePages[subscription] = arrived
-      case .dropWakePage(let subscription): wakePages[subscription] = nil
+      case .keepWakePage(let subscription):
+        if let page = arrived.take() { segments.keepWakePage(page, of: subscription) }
+      case .dropWakePage(let subscription): segments.dropWakePage(of: subscription)
       case .disconnect(let client, let reason): failed.append((client, reason))
       }
     }
@@ -264,7 +258,7 @@ final class NodeLoop {
     case .none: descriptor = nil
     case .writable(let segment): descriptor = segments[segment]?.file.raw
     case .readOnly(let segment): descriptor = segments[segment]?.readOnly.raw
-    case .wakePage(let subscription): descriptor = wakePages[subscription]?.descriptor.raw
+    case .wakePage(let subscription): descriptor = segments.wakePage(of: subscription)
     }
     guard connection.send(message, descriptor: descriptor) else {
       failed.append((client, connection.waitsToSend ? "it leaves the node's messages unread" : nil))

@@ -23,6 +23,18 @@ final class SegmentStore: SegmentContents {
     }
   }
 
+  /// A subscription's wake page: its publishers look at it, and the node when a segment is sealed.
+  private final class WakePage {
+    let descriptor: OwnedDescriptor
+    /// Nil if it is no wake page: then it is passed on, but says nothing.
+    let view: WakePageView?
+
+    init(_ descriptor: consuming OwnedDescriptor) {
+      self.descriptor = descriptor
+      view = try? WakePageView(mapping: try self.descriptor.duplicate())
+    }
+  }
+
   /// A finished creation, on its way back to the node's thread.
   struct Creation: Sendable {
     var segment: SegmentID
@@ -30,6 +42,7 @@ final class SegmentStore: SegmentContents {
   }
 
   private var stored: [SegmentID: Stored] = [:]
+  private var wakePages: [SubscriptionID: WakePage] = [:]
   private let creations: Creations
   // Small segments don't queue behind the pages of large ones.
   private let small = DispatchQueue(label: "poolbus.segments.small")
@@ -69,7 +82,28 @@ final class SegmentStore: SegmentContents {
 
   private func queue(for capacity: UInt64) -> DispatchQueue { capacity > Self.largeByteCount ? large : small }
 
+  // MARK: - Wake pages
+
+  func keepWakePage(_ page: consuming OwnedDescriptor, of subscription: SubscriptionID) {
+    wakePages[subscription] = WakePage(page)
+  }
+
+  func dropWakePage(of subscription: SubscriptionID) { wakePages[subscription] = nil }
+
+  func wakePage(of subscription: SubscriptionID) -> CInt? { wakePages[subscription]?.descriptor.raw }
+
   // MARK: - SegmentContents
+
+  func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
+    let epoch = stored[segment.id]?.mapping.epoch ?? 0
+    return SegmentIdentity(id: segment.id, epoch: max(epoch, segment.epoch))
+  }
+
+  func noteJoins(_ count: UInt64, in segment: SegmentID) { stored[segment]?.file.noteJoins(count) }
+
+  func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool {
+    wakePages[subscription]?.view?.hasAcknowledged(segment, at: place) ?? false
+  }
 
   func committed(in segment: SegmentIdentity) -> UInt32 { reader(of: segment)?.committed ?? 0 }
 

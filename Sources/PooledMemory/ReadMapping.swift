@@ -29,6 +29,15 @@ public final class ReadMapping: Sendable {
     self.capacity = capacity
     try mapping.requireSegmentHeader(subject: "\(id)")
   }
+
+  /// The life that the segment is in, by its publisher's word.
+  public var epoch: UInt32 { committedWord.epoch }
+
+  /// Acquiring: whoever sees an epoch, or a count, sees what was written before it.
+  var committedWord: EpochCount {
+    // SAFETY: the word lies in the header page.
+    EpochCount(word: unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.load(ordering: .acquiring))
+  }
 }
 
 /// Refuses a descriptor whose file could be another length than told, now or later: reading past its end would kill us.

@@ -10,6 +10,8 @@ public struct SegmentFile: ~Copyable, Sendable {
   /// The segment's length in bytes, header and slots included.
   public let capacity: Int
   private let descriptor: OwnedDescriptor
+  /// The header page, mapped before the file is sealed: for the node's own word.
+  private let header: Mapping
 
   /// Makes a segment, backs all of it with pages, and seals its length.
   ///
@@ -38,16 +40,25 @@ public struct SegmentFile: ~Copyable, Sendable {
     try attempt("back \(id) with \(capacity) bytes of memory") { () throws(Errno) in
       try MemoryFile.populate(file.raw, byteCount: capacity)
     }
-    try writeHeader(to: file, of: id)
-    return SegmentFile(id: id, capacity: capacity, descriptor: file)
+    let header = try writeHeader(to: file, of: id)
+    return SegmentFile(id: id, capacity: capacity, descriptor: file, header: header)
   }
 
-  private static func writeHeader(to file: borrowing OwnedDescriptor, of id: SegmentID) throws(MemoryError) {
+  private static func writeHeader(to file: borrowing OwnedDescriptor, of id: SegmentID) throws(MemoryError) -> Mapping {
     let mapping = try Mapping.map(
       file, byteCount: SegmentLayout.headerByteCount, access: .write, populate: false, subject: "\(id)")
     // SAFETY: both words lie in the header page, which is mapped for writing.
     unsafe mapping.words(at: SegmentLayout.magicOffset).pointee.store(SegmentLayout.magic, ordering: .relaxed)
     unsafe mapping.words(at: SegmentLayout.versionOffset).pointee.store(SegmentLayout.version, ordering: .relaxed)
+    return mapping
+  }
+
+  /// Says in the header how many subscriptions have joined the stream. Call it before looking at what is committed: see
+  /// ``SegmentWriter/joins``.
+  public borrowing func noteJoins(_ count: UInt64) {
+    // SAFETY: the word lies in the header page, which is mapped for writing.
+    unsafe header.words(at: SegmentLayout.joinsOffset).pointee.store(count, ordering: .relaxed)
+    WakePage.fence()
   }
 
   /// The memory file's descriptor, open for writing: for the publisher that leases the segment, and nobody else.

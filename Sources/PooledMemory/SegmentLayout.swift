@@ -14,7 +14,7 @@ public enum SegmentLayout {
   /// What a segment's first eight bytes read: `POOLBUS` and a zero byte.
   public static let magic: UInt64 = 0x0053_5542_4C4F_4F50
   /// The layout this code writes and reads.
-  public static let version: UInt64 = 1
+  public static let version: UInt64 = 2
 
   /// The header page; payloads begin behind it.
   public static let headerByteCount = 4096
@@ -31,11 +31,13 @@ public enum SegmentLayout {
 
   static let pageByteCount = 4096
 
-  // The header's words. Each that changes has a cache line of its own.
+  // The header's words. The publisher's share a cache line, as who looks at one looks at the others; the node's has its own.
   static let magicOffset = 0
   static let versionOffset = 8
   static let committedOffset = 64
-  static let sealedOffset = 128
+  static let sealedOffset = 72
+  static let baseOffset = 80
+  static let joinsOffset = 128
 
   /// Whether a payload can be aligned so: a power of two up to 2 MiB.
   public static func allows(alignment: Int) -> Bool {
@@ -108,8 +110,10 @@ struct EpochCount {
   init(word: UInt64) { self.word = word }
   init(epoch: UInt32, count: UInt32) { word = UInt64(epoch) << 32 | UInt64(count) }
 
+  var epoch: UInt32 { UInt32(truncatingIfNeeded: word >> 32) }
+
   /// The count, or nil if it speaks of another epoch.
   func count(in epoch: UInt32) -> UInt32? {
-    UInt32(truncatingIfNeeded: word >> 32) == epoch ? UInt32(truncatingIfNeeded: word) : nil
+    self.epoch == epoch ? UInt32(truncatingIfNeeded: word) : nil
   }
 }

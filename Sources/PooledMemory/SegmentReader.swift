@@ -31,10 +31,11 @@ public final class SegmentReader: Sendable {
   /// How many messages the log holds; 0 if the segment is in another life. Never more than its capacity could hold.
   ///
   /// Acquiring: the slots below this count, and their payloads, are there to be read.
-  public var committed: UInt32 {
-    // SAFETY: the word lies in the header page.
-    let word = unsafe mapping.mapping.words(at: SegmentLayout.committedOffset).pointee.load(ordering: .acquiring)
-    return min(EpochCount(word: word).count(in: identity.epoch) ?? 0, maximumSlotCount)
+  public var committed: UInt32 { committedInThisLife ?? 0 }
+
+  /// As ``committed``; nil if the segment is in another life.
+  public var committedInThisLife: UInt32? {
+    mapping.committedWord.count(in: identity.epoch).map { min($0, maximumSlotCount) }
   }
 
   /// How many messages the log will ever hold, or nil while it is open, or in another life.
@@ -50,7 +51,8 @@ public final class SegmentReader: Sendable {
   /// Copies a slot and checks it.
   ///
   /// - Parameter index: below a ``committed`` that this thread has seen; any other slot is garbage, told as corrupt.
-  /// - Throws: ``CorruptSegment``, naming the first field that can't be.
+  /// - Throws: ``CorruptSegment``, naming the first field that can't be. If the segment is in another life by then, that
+  ///   is all that is wrong with it.
   public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
     guard index < maximumSlotCount else {
       throw corrupt(.index, of: index, value: UInt64(index), allowed: 0...UInt64(maximumSlotCount - 1))
@@ -131,11 +133,14 @@ public final class SegmentReader: Sendable {
 }
 
 extension SegmentReader {
-  /// The sequence of the last message committed; nil if there is none.
+  /// The sequence of the last message committed in this life, or before it if it is new; nil if there is none.
   public var lastSequence: UInt64? {
     get throws(CorruptSegment) {
       let count = committed
-      return count == 0 ? nil : try slot(at: count - 1).sequence
+      if count > 0 { return try slot(at: count - 1).sequence }
+      // SAFETY: the word lies in the header page.
+      let base = unsafe mapping.mapping.words(at: SegmentLayout.baseOffset).pointee.load(ordering: .relaxed)
+      return base == 0 ? nil : base
     }
   }
 

@@ -47,16 +47,33 @@ public final class SegmentWriter: @unchecked Sendable {
     begin(epoch: identity.epoch)
   }
 
+  /// How many subscriptions had joined the stream, by the node's word, once all that was committed so far could be seen
+  /// by a subscription that joins.
+  ///
+  /// A subscription that joins needs what is committed from then on. The node notes it here, fences, and looks at what is
+  /// committed; the publisher commits, fences, and looks here. So of a join and the last commit before this look, either
+  /// the join is counted here, or the commit is before what the joining subscription needs.
+  public var joins: UInt64 {
+    WakePage.fence()
+    // SAFETY: the word lies in the header page.
+    return unsafe mapping.words(at: SegmentLayout.joinsOffset).pointee.load(ordering: .relaxed)
+  }
+
   /// Begins a new life with an empty log; nothing may be outstanding.
   ///
   /// Readers of the life before find an empty log, as both shared words name the epoch they speak of.
-  public func begin(epoch: UInt32) {
+  ///
+  /// - Parameter lastSequence: the last message that the publisher has committed anywhere: what follows is after it.
+  public func begin(epoch: UInt32, after lastSequence: UInt64 = 0) {
     precondition(room.outstanding == 0, "a segment was recycled while loans were out")
     room = SegmentRoom(capacity: capacity, epoch: epoch)
-    // SAFETY: both words lie in the header page.
+    // SAFETY: the words lie in the header page.
+    unsafe mapping.words(at: SegmentLayout.baseOffset).pointee.store(lastSequence, ordering: .relaxed)
     unsafe mapping.words(at: SegmentLayout.sealedOffset).pointee.store(0, ordering: .relaxed)
     let word = EpochCount(epoch: epoch, count: 0).word
     unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.store(word, ordering: .releasing)
+    // Who sees a slot of the new life, and looks again, sees the new epoch.
+    atomicMemoryFence(ordering: .releasing)
   }
 
   /// Takes room for one message, and copies its attributes there.

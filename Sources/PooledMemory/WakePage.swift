@@ -1,7 +1,12 @@
 import Platform
 import Synchronization
+import Vocabulary
 
-/// Whether a subscription reads without being rung: a page that it alone writes and its publishers read.
+/// What a subscription says to its publishers without a message: a page that it alone writes, and they and the node read.
+///
+/// The first word says whether it reads without being rung. The words from ``firstPlace`` on acknowledge segments: the
+/// node assigns each segment that it hands over a place here, and the subscription writes there which life of the segment
+/// it has read and let go of. When all have, the publisher may begin the segment's next life without asking the node.
 ///
 /// The two sides must not miss each other. The publisher commits, fences, and looks whether the subscription is awake;
 /// the subscription says that it sleeps, fences, and looks whether something is committed. Between two such fences,
@@ -9,6 +14,18 @@ import Synchronization
 public enum WakePage {
   static let byteCount = SegmentLayout.pageByteCount
   static let awake: UInt64 = 1
+  /// The first word for acknowledgements: a cache line behind the one that says whether the subscription is awake.
+  public static let firstPlace: UInt32 = 8
+  /// One more than the last.
+  public static let endOfPlaces = UInt32(byteCount / 8)
+
+  static func allows(place: UInt32) -> Bool { place >= firstPlace && place < endOfPlaces }
+
+  /// What is written at a place. A place may be a segment's after it was another's, hence the segment in it; half of its
+  /// number tells it from any that had the place before.
+  static func word(for segment: SegmentIdentity) -> UInt64 {
+    segment.id.rawValue << 32 | UInt64(segment.epoch)
+  }
 
   /// The publisher's fence: once after a commit, before looking at any ``WakePageView``.
   public static func fence() {
@@ -16,9 +33,9 @@ public enum WakePage {
   }
 }
 
-/// The subscription's side of its wake page; asleep at first. One thread at a time writes it.
+/// The subscription's side of its wake page; asleep at first. One thread at a time says whether it is awake.
 public struct WakePageOwner: ~Copyable, Sendable {
-  private let mapping: Mapping
+  fileprivate let mapping: Mapping
   private let readOnly: OwnedDescriptor
 
   /// Makes the page, maps it, and seals it so that nobody else ever writes it.
@@ -57,7 +74,19 @@ public struct WakePageOwner: ~Copyable, Sendable {
   }
 }
 
-/// A publisher's view of one subscription's wake page. Any thread may look.
+extension WakePageOwner {
+  /// Says that all of a segment's life is read and let go of: its memory may be written anew.
+  ///
+  /// - Parameter place: where the node said; what is no place has no effect.
+  public borrowing func acknowledge(_ segment: SegmentIdentity, at place: UInt32) {
+    guard WakePage.allows(place: place) else { return }
+    // Releasing: what was read before was read from the old life.
+    // SAFETY: a place lies in the page, which is mapped for writing.
+    unsafe mapping.words(at: Int(place) * 8).pointee.store(WakePage.word(for: segment), ordering: .releasing)
+  }
+}
+
+/// A publisher's, or the node's, view of one subscription's wake page. Any thread may look.
 public final class WakePageView: Sendable {
   private let mapping: Mapping
 
@@ -76,5 +105,15 @@ public final class WakePageView: Sendable {
   public var isAwake: Bool {
     // SAFETY: the word at 0 lies in the page.
     unsafe mapping.words(at: 0).pointee.load(ordering: .relaxed) == WakePage.awake
+  }
+
+  /// Whether the subscription has read and let go of this life of a segment.
+  ///
+  /// Acquiring: what is written after this, no reader sees. A hostile subscription can only give up what it reads itself.
+  public func hasAcknowledged(_ segment: SegmentIdentity, at place: UInt32) -> Bool {
+    guard WakePage.allows(place: place) else { return false }
+    // SAFETY: a place lies in the page.
+    let word = unsafe mapping.words(at: Int(place) * 8).pointee.load(ordering: .acquiring)
+    return word >= WakePage.word(for: segment) && word >> 32 == segment.id.rawValue & 0xFFFF_FFFF
   }
 }

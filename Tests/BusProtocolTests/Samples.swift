@@ -105,13 +105,17 @@ struct Samples {
           subscription: id(), stream: id(), topic: topic(), handleEndpoint: text(), firstSequence: uint64())),
       .streamEnded(StreamEnded(subscription: id(), stream: id())),
       .leaseGranted(
-        LeaseGranted(request: uint64(from: 1), stream: id(), segment: segment(), capacity: capacity(), warm: bool())),
+        LeaseGranted(request: uint64(from: 1), stream: id(), segment: segment(), capacity: capacity(), warm: bool(),
+          isShort: bool())),
       .segmentHanded(
-        SegmentHanded(subscription: id(), stream: id(), segment: segment(), capacity: capacity(), warm: bool())),
+        SegmentHanded(
+          subscription: id(), stream: id(), segment: segment(), capacity: capacity(), warm: bool(), place: uint32())),
       .segmentSealed(SegmentSealed(subscription: id(), stream: id(), segment: segment(), slots: uint32())),
-      .subscriberJoined(id(), stream: id()),
+      .subscriberJoined(SubscriberJoined(stream: id(), subscription: id(), joins: uint64(), observes: bool())),
+      .segmentPromised(SegmentPromised(stream: id(), segment: id(), subscription: id(), place: uint32())),
+      .retention(id(), isRetained: bool()),
       .subscriberLeft(id(), stream: id()),
-      .giveBack(SegmentIdentity(id: id(), epoch: 3)),
+      .giveBack(id()),
       .forgetSegment(id(), by: id()),
       .forgetSegment(id(), by: nil),
       .lagged(lagged(rangeCount: int(0...3))),

@@ -108,8 +108,8 @@ private struct RandomLife {
     if isDead { asked.removeAll { $0.1 == .publisher(id) } }
     perform(
       ledger.closeStream(
-        id, slots: Dictionary(uniqueKeysWithValues: mine.map { ($0.key.id, $0.value.slots) }), mappingsGone: isDead,
-        now: now))
+        id, ends: Dictionary(uniqueKeysWithValues: mine.map { ($0.key.id, end(of: $0.key, $0.value.slots)) }),
+        mappingsGone: isDead, now: now))
     guard !isDead else { return }
     for segment in ledger.mappings(of: .publisher(id)) { asked.append((segment, .publisher(id))) }
   }
@@ -167,7 +167,17 @@ private struct RandomLife {
 
   private mutating func seal() {
     guard let segment = anyOpen(), let (_, slots) = open.removeValue(forKey: segment) else { return }
-    perform(ledger.seal(segment, slots: slots, now: now))
+    perform(ledger.seal(segment.id, end(of: segment, slots), now: now))
+  }
+
+  /// The life that ends may be a later one than was leased, and some may have read it already.
+  private mutating func end(of segment: SegmentIdentity, _ slots: UInt32) -> LogEnd {
+    var readers = borrowed.removeValue(forKey: segment) ?? []
+    let epoch = segment.epoch + UInt32.random(in: 0...2, using: &random)
+    let acknowledged = readers.filter { _ in Int.random(in: 0..<3, using: &random) == 0 }
+    readers.subtract(acknowledged)
+    borrowed[SegmentIdentity(id: segment.id, epoch: epoch)] = readers
+    return LogEnd(epoch: epoch, slots: slots, acknowledged: acknowledged)
   }
 
   private mutating func anyOpen() -> SegmentIdentity? {
@@ -207,7 +217,7 @@ private struct RandomLife {
     perform(ledger.passed(segment, by: stranger, now: now))
     perform(ledger.unmapped(segment.id, by: .subscription(stranger), now: now))
     perform(ledger.unmapped(segment.id, by: .publisher(StreamID(rawValue: 1_000_000)), now: now))
-    perform(ledger.seal(SegmentIdentity(id: segment.id, epoch: 1_000_000), slots: 3, now: now))
+    perform(ledger.seal(segment.id, LogEnd(epoch: 0, slots: 3), now: now))
     perform(ledger.cancelLease(UInt64.random(in: 0...lastID, using: &random), now: now))
   }
 
@@ -223,10 +233,12 @@ private struct RandomLife {
         if streams.contains(stream) { begin(segment, stream) }
       case .hand(let segment, let subscription, _, _):
         borrowed[segment, default: []].insert(subscription)
-      case .askBack(let segment, _):
-        guard open[segment]?.slots == 0 else { break }
-        open[segment] = nil
-        perform(ledger.seal(segment, slots: 0, now: now))
+      case .askBack(let stream):
+        let unused = open.filter { $0.value.stream == stream && $0.value.slots == 0 }.keys
+        for segment in unused.sorted(by: { ($0.id, $0.epoch) < ($1.id, $1.epoch) }) {
+          open[segment] = nil
+          perform(ledger.seal(segment.id, LogEnd(epoch: segment.epoch, slots: 0), now: now))
+        }
       case .forget(let segment, let holder): asked.append((segment, holder))
       case .tellSealed(let segment, let subscription, _, 0): borrowed[segment]?.remove(subscription)
       case .destroy(let segment):

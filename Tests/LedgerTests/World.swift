@@ -20,7 +20,7 @@ struct World {
   private(set) var lagged: [SubscriptionID: [SegmentIdentity]] = [:]
   private(set) var ends: [SubscriptionID: [StreamID]] = [:]
   private(set) var sealsTold: [SegmentIdentity: UInt32] = [:]
-  private(set) var askedBack: [SegmentID] = []
+  private(set) var askedBack: [StreamID] = []
   private(set) var asked: [(segment: SegmentID, holder: Holder)] = []
   private var lastID: UInt64 = 0
 
@@ -76,8 +76,8 @@ struct World {
     return segment
   }
 
-  mutating func seal(_ segment: SegmentIdentity, slots: UInt32 = 1) {
-    perform(ledger.seal(segment, slots: slots, now: now))
+  mutating func seal(_ segment: SegmentIdentity, slots: UInt32 = 1, acknowledged: Set<SubscriptionID> = []) {
+    perform(ledger.seal(segment.id, LogEnd(epoch: segment.epoch, slots: slots, acknowledged: acknowledged), now: now))
   }
   mutating func release(_ segment: SegmentIdentity, by id: SubscriptionID) {
     perform(ledger.release(segment, by: id, now: now))
@@ -91,9 +91,9 @@ struct World {
     perform(ledger.unmapped(segment, by: holder, now: now))
   }
   mutating func close(_ stream: StreamID, committed: [SegmentIdentity: UInt32] = [:], isDead: Bool = false) {
-    let slots = Dictionary(uniqueKeysWithValues: committed.map { ($0.key.id, $0.value) })
+    let ends = committed.map { ($0.key.id, LogEnd(epoch: $0.key.epoch, slots: $0.value)) }
     let mapped = ledger.mappings(of: .publisher(stream))
-    perform(ledger.closeStream(stream, slots: slots, mappingsGone: isDead, now: now))
+    perform(ledger.closeStream(stream, ends: Dictionary(uniqueKeysWithValues: ends), mappingsGone: isDead, now: now))
     guard !isDead else { return }
     for segment in mapped { unmap(segment, by: .publisher(stream)) }
   }
@@ -134,7 +134,7 @@ struct World {
       case .refuse(let lease, let reason): refused[lease] = reason
       case .hand(let segment, let id, _, _): handed[id, default: []].append(segment)
       case .tellSealed(let segment, _, _, let slots): sealsTold[segment] = slots
-      case .askBack(let segment, _): askedBack.append(segment.id)
+      case .askBack(let stream): askedBack.append(stream)
       case .forget(let segment, let holder):
         asked.append((segment, holder))
         if unmapsAtOnce { unmap(segment, by: holder) }

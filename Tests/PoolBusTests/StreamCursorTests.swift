@@ -69,6 +69,64 @@ import Vocabulary
     #expect(stream.cursor.segments.isEmpty)
   }
 
+  @Test func aRenewedSegmentIsReadOnWithoutAWordOfTheNode() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    for life: UInt32 in 1...3 {
+      if life > 1 { segment.writer.begin(epoch: life, after: stream.nextSequence - 1) }
+      for _ in 1...2 { stream.publish(in: segment) }
+      #expect(!stream.hasAcknowledged(segment))
+      segment.writer.seal()
+      #expect(try stream.readAll() == [UInt64(life) * 2 - 1, UInt64(life) * 2])
+      #expect(stream.hasAcknowledged(segment))
+    }
+  }
+
+  @Test func aLifeThatIsBorrowedFromIsNotAcknowledged() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    stream.publish(in: segment)
+    segment.writer.seal()
+    guard case .message(let index, let slot) = stream.cursor.look() else { throw NoMessage() }
+    var sample: BorrowedSegment? = stream.cursor.take(slot, at: index)
+    guard case .nothing = stream.cursor.look() else { throw NoMessage() }
+    #expect(!stream.hasAcknowledged(segment) && sample != nil)
+    sample = nil
+    #expect(stream.hasAcknowledged(segment))
+  }
+
+  @Test func aLifeThatTheNodeSealedIsNotFollowed() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    stream.publish(in: segment)
+    segment.writer.seal()
+    segment.held.sealed(1)
+    stream.cursor.sealed(segment.writer.identity, slots: 1)
+    #expect(try stream.readAll() == [1])
+    #expect(stream.cursor.segments.isEmpty)
+  }
+
+  /// Who joins while a segment holds only what was before it is not waited for.
+  @Test func aJoinerFollowsALifeThatBeganWhileItSkippedTheLast() throws {
+    var stream = try TestStream(firstSequence: 3)
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    for _ in 1...2 { stream.publish(in: segment) }
+    segment.writer.seal()
+    segment.writer.begin(epoch: 2, after: 2)
+    stream.publish(in: segment)
+    #expect(try stream.readAll() == [3])
+  }
+
+  @Test func messagesTakenBackFromASealedLifeAreCorruption() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease()
+    stream.publish(in: segment)
+    stream.cursor.sealed(segment.writer.identity, slots: 2)
+    stream.cursor.end()
+    #expect(try stream.readAll() == [1])
+    #expect(stream.corruptions == 1 && stream.cursor.segments.isEmpty)
+  }
+
   @Test func aDeadPublishersSegmentEndsWhereTheNodeSays() throws {
     var stream = try TestStream()
     let segment = try stream.lease()
@@ -95,6 +153,8 @@ import Vocabulary
   }
 }
 
+private struct NoMessage: Error {}
+
 /// One stream as its publisher writes it and a subscription reads it, without a node.
 private struct TestStream {
   var cursor: StreamCursor
@@ -103,10 +163,11 @@ private struct TestStream {
   var corruptions = 0
   private var count: UInt64 = 0
   private let topic: TopicName
+  private let doze = try? Doze()
 
   struct Segment {
     let writer: SegmentWriter
-    let reader: SegmentReader
+    let held: HeldSegment
   }
 
   init(firstSequence: UInt64 = 1) throws {
@@ -114,23 +175,31 @@ private struct TestStream {
     cursor = StreamCursor(topic: topic, stream: StreamID(rawValue: 1), firstSequence: firstSequence)
   }
 
-  mutating func lease(isHanded: Bool = true) throws -> Segment {
+  /// - Parameter place: where lives of the segment are acknowledged; 0 for nowhere.
+  mutating func lease(isHanded: Bool = true, place: UInt32 = 0) throws -> Segment {
     count += 1
     let identity = SegmentIdentity(id: SegmentID(rawValue: count), epoch: 1)
     let file = try SegmentFile.create(id: identity.id, capacity: 64 << 10)
     let segment = Segment(
       writer: try SegmentWriter(
         mapping: try OwnedDescriptor.duplicating(file.raw), capacity: file.capacity, identity: identity),
-      reader: try SegmentReader(
-        mapping: try file.readOnlyDescriptor(), capacity: file.capacity, identity: identity, populate: false))
+      held: HeldSegment(
+        mapping: try ReadMapping(
+          descriptor: try file.readOnlyDescriptor(), id: identity.id, capacity: file.capacity, populate: false),
+        place: place, subscription: SubscriptionID(rawValue: 1), doze: doze, node: nil))
     if isHanded { hand(segment) }
     return segment
   }
 
   mutating func hand(_ segment: Segment) {
-    cursor.add(
-      BorrowedSegment(
-        reader: segment.reader, topic: topic, stream: cursor.stream, onPass: {}, onRelease: {}))
+    cursor.add(segment.held, epoch: 1)
+  }
+
+  func hasAcknowledged(_ segment: Segment) -> Bool {
+    guard let doze, let file = try? OwnedDescriptor.duplicating(doze.descriptor),
+      let page = try? WakePageView(mapping: file)
+    else { return false }
+    return page.hasAcknowledged(segment.writer.identity, at: WakePage.firstPlace)
   }
 
   mutating func publish(in segment: Segment) {

@@ -106,12 +106,62 @@ import Vocabulary
     let stream = try world.openPublisher(publisher, "a")
     let joining = world.tell(subscriber, .subscribe(.test("a")))
     let subscription = try #require(joining.subscribed)
-    #expect(
-      joining.contains(
-        .send(
-          .subscriberJoined(subscription, stream: stream), to: publisher, attaching: .wakePage(subscription))))
+    let joined = SubscriberJoined(stream: stream, subscription: subscription, joins: 1, observes: false)
+    #expect(joining.contains(.send(.subscriberJoined(joined), to: publisher, attaching: .wakePage(subscription))))
     let leaving = world.die(subscriber)
     #expect(leaving.contains(.send(.subscriberLeft(subscription, stream: stream), to: publisher)))
+  }
+
+  @Test func aSegmentThatItsPublisherRenewedEndsInTheLifeItIsIn() throws {
+    var world = NodeWorld()
+    let (publisher, reader, laggard) = (world.join(), world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let (has, hasNot) = (try world.subscribe(reader, "a"), try world.subscribe(laggard, "a"))
+    let segment = try world.lease(publisher, stream)
+    let handing = world.tell(publisher, .segmentReady(segment))
+    let promised = handing.compactMap { action -> SegmentPromised? in
+      guard case .segmentPromised(let promised)? = action.message(to: publisher) else { return nil }
+      return promised
+    }
+    #expect(promised.map(\.subscription) == [has, hasNot] && promised.allSatisfy { $0.place > 0 })
+
+    let life = SegmentIdentity(id: segment.id, epoch: 7)
+    world.contents.renewed[segment.id] = 7
+    world.contents.log[life] = [40, 41]
+    world.contents.acknowledged[has] = [life]
+    let sealing = world.tell(publisher, .sealSegment(life))
+    let sealed = SegmentSealed(subscription: hasNot, stream: stream, segment: life, slots: 2)
+    #expect(sealing == [.send(.segmentSealed(sealed), to: laggard)])
+    #expect(world.core.ledger.promisedSegments(of: stream, to: has).isEmpty)
+    #expect(world.core.ledger.promisedSegments(of: stream, to: hasNot) == [life])
+    _ = world.tell(laggard, .releaseSegment(life, by: hasNot))
+    #expect(world.core.ledger.poolUsage.warm == 64 << 10)
+  }
+
+  @Test func aJoinerStartsBehindALifeThatHasJustBegun() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let segment = try world.lease(publisher, stream)
+    _ = world.tell(publisher, .segmentReady(segment))
+    world.contents.log[segment] = [1, 2, 3]
+    world.contents.renewed[segment.id] = 2
+    world.contents.bases[SegmentIdentity(id: segment.id, epoch: 2)] = 3
+    for case .send(.streamIntroduced(let introduced), _, _) in world.tell(subscriber, .subscribe(.test("a"))) {
+      #expect(introduced.firstSequence == 4)
+    }
+  }
+
+  @Test func publishersAreToldThatTheirTopicKeepsMessages() throws {
+    var world = NodeWorld()
+    let (first, second) = (world.join(), world.join())
+    let stream = try world.openPublisher(first, "a")
+    let keep = OpenPublisher(
+      request: 7, topic: try TopicName("a"), whenFull: .fail, retention: Retention(messages: 1))
+    let opening = world.tell(second, .openPublisher(keep))
+    #expect(opening.contains(.send(.retention(stream, isRetained: true), to: first)))
+    let forget = OpenPublisher(request: 8, topic: try TopicName("a"), whenFull: .fail, retention: Retention.none)
+    #expect(world.tell(second, .openPublisher(forget)).contains(.send(.retention(stream, isRetained: false), to: first)))
   }
 
   @Test func theDeadLeaveNothingBehind() throws {

@@ -77,9 +77,22 @@ struct NodeWorld {
 /// What publishers have committed, by the test's word.
 struct FakeContents: SegmentContents {
   var log: [SegmentIdentity: [UInt64]] = [:]
+  /// Segments that their publishers have renewed, and in which life they are.
+  var renewed: [SegmentID: UInt32] = [:]
+  /// The last sequence before a life began.
+  var bases: [SegmentIdentity: UInt64] = [:]
+  var acknowledged: [SubscriptionID: Set<SegmentIdentity>] = [:]
+
+  func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
+    SegmentIdentity(id: segment.id, epoch: max(segment.epoch, renewed[segment.id] ?? 0))
+  }
+  func noteJoins(_ count: UInt64, in segment: SegmentID) {}
+  func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool {
+    acknowledged[subscription]?.contains(segment) ?? false
+  }
 
   func committed(in segment: SegmentIdentity) -> UInt32 { UInt32(log[segment]?.count ?? 0) }
-  func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last }
+  func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last ?? bases[segment] }
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
 }
 

@@ -131,11 +131,11 @@ import Vocabulary
     #expect(reader.committed == most)
     memory.forgeCommitted(epoch: Self.epoch + 1, count: 5)
     #expect(reader.committed == 0)
-    memory[128, as: UInt64.self] = .max
+    memory[72, as: UInt64.self] = .max
     #expect(reader.sealedCount == nil)
-    memory[128, as: UInt64.self] = UInt64(Self.epoch) << 32 | 0xFFFF_FFFF
+    memory[72, as: UInt64.self] = UInt64(Self.epoch) << 32 | 0xFFFF_FFFF
     #expect(reader.sealedCount == most)
-    memory[128, as: UInt64.self] = UInt64(Self.epoch) << 32
+    memory[72, as: UInt64.self] = UInt64(Self.epoch) << 32
     #expect(reader.sealedCount == nil)
   }
 

@@ -46,14 +46,18 @@ import Testing
     let memory = HostileMapping(of: file.raw, byteCount: 8192)
     let writer = try SegmentWriter(
       mapping: duplicate(file.raw), capacity: 8192, identity: .init(id: file.id, epoch: 5))
+    writer.begin(epoch: 5, after: 40)
+    file.noteJoins(3)
     writer.append([1, 2, 3], attributes: [9, 8], sequence: 41, publishTime: 1234, elementStride: 1)
     writer.append([4], sequence: 42)
     writer.seal()
 
     #expect((0..<8).map { memory[$0, as: UInt8.self] } == Array("POOLBUS\0".utf8))
-    #expect(memory[8, as: UInt64.self] == 1)
+    #expect(memory[8, as: UInt64.self] == 2)
     #expect(memory[64, as: UInt64.self] == 5 << 32 | 2)
-    #expect(memory[128, as: UInt64.self] == 5 << 32 | 3)
+    #expect(memory[72, as: UInt64.self] == 5 << 32 | 3)
+    #expect(memory[80, as: UInt64.self] == 40)
+    #expect(memory[128, as: UInt64.self] == 3)
 
     #expect((4096..<4101).map { memory[$0, as: UInt8.self] } == [1, 2, 3, 9, 8])
     #expect(memory[4160, as: UInt8.self] == 4)
@@ -67,7 +71,7 @@ import Testing
     #expect(memory[slot + 40, as: UInt32.self] == 2)
     #expect(memory[slot + 44, as: UInt32.self] == 1)
     #expect(memory[slot + 48, as: UInt64.self] == 0)
-    // Fixed for layout version 1: a change of the checksum is a change of the layout.
+    // Fixed since layout version 1: a change of the checksum is a change of the layout.
     #expect(memory[slot + 56, as: UInt64.self] == 0xC3BE_B3F1_0052_410F)
     #expect(memory[slot - 64, as: UInt64.self] == 42)
     #expect(memory[slot - 64 + 8, as: UInt64.self] == 4160)

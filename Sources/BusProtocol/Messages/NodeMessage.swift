@@ -15,12 +15,16 @@ public enum NodeMessage: Hashable, Sendable {
   /// Unmap, when nothing is borrowed any more, and answer ``ClientMessage/segmentUnmapped(_:by:)``; nil speaks of the
   /// publisher's own mapping.
   case forgetSegment(SegmentID, by: SubscriptionID?)
-  /// To a publisher: others wait for memory. Seal this life of the segment if nothing was written to it yet.
-  case giveBack(SegmentIdentity)
+  /// To a publisher: others wait for memory. Seal what is not written to, and from now on what is filled, until a lease
+  /// is granted that says otherwise.
+  case giveBack(StreamID)
+  /// To a publisher: whether its topic keeps messages beyond acknowledgement. As long as it does, seal what is filled.
+  case retention(StreamID, isRetained: Bool)
   case lagged(Lagged)
   case snapshot(SnapshotPart)
-  /// To a publisher: who listens to its handles. The subscription's wake page comes beside it if it has one.
-  case subscriberJoined(SubscriptionID, stream: StreamID)
+  case segmentPromised(SegmentPromised)
+  /// To a publisher. The subscription's wake page comes beside it if it has one.
+  case subscriberJoined(SubscriberJoined)
   case subscriberLeft(SubscriptionID, stream: StreamID)
 }
 
@@ -137,13 +141,18 @@ public struct LeaseGranted: Hashable, Sendable {
   public var capacity: UInt64
   /// The publisher has the segment mapped from its last epoch.
   public var warm: Bool
+  /// Others wait for memory: seal what is filled.
+  public var isShort: Bool
 
-  public init(request: UInt64, stream: StreamID, segment: SegmentIdentity, capacity: UInt64, warm: Bool) {
+  public init(
+    request: UInt64, stream: StreamID, segment: SegmentIdentity, capacity: UInt64, warm: Bool, isShort: Bool = false
+  ) {
     self.request = request
     self.stream = stream
     self.segment = segment
     self.capacity = capacity
     self.warm = warm
+    self.isShort = isShort
   }
 }
 
@@ -156,19 +165,56 @@ public struct SegmentHanded: Hashable, Sendable {
   public var capacity: UInt64
   /// The subscription has the segment mapped from an earlier epoch.
   public var warm: Bool
+  /// The word of the subscription's wake page that acknowledges lives of the segment; 0 for none: it releases by message.
+  public var place: UInt32
 
   public init(
-    subscription: SubscriptionID, stream: StreamID, segment: SegmentIdentity, capacity: UInt64, warm: Bool
+    subscription: SubscriptionID, stream: StreamID, segment: SegmentIdentity, capacity: UInt64, warm: Bool,
+    place: UInt32 = 0
   ) {
     self.subscription = subscription
     self.stream = stream
     self.segment = segment
     self.capacity = capacity
     self.warm = warm
+    self.place = place
   }
 }
 
-/// The publisher is gone: what it had committed is all there is.
+/// To a publisher: a subscription holds a segment of its, and says in its wake page which life of it it has read.
+public struct SegmentPromised: Hashable, Sendable {
+  public var stream: StreamID
+  public var segment: SegmentID
+  public var subscription: SubscriptionID
+  /// The word of the wake page.
+  public var place: UInt32
+
+  public init(stream: StreamID, segment: SegmentID, subscription: SubscriptionID, place: UInt32) {
+    self.stream = stream
+    self.segment = segment
+    self.subscription = subscription
+    self.place = place
+  }
+}
+
+/// To a publisher: who listens to it.
+public struct SubscriberJoined: Hashable, Sendable {
+  public var stream: StreamID
+  public var subscription: SubscriptionID
+  /// How many subscriptions that hold something have joined the stream so far.
+  public var joins: UInt64
+  /// It wants every handle, and holds nothing.
+  public var observes: Bool
+
+  public init(stream: StreamID, subscription: SubscriptionID, joins: UInt64, observes: Bool) {
+    self.stream = stream
+    self.subscription = subscription
+    self.joins = joins
+    self.observes = observes
+  }
+}
+
+/// A life of a segment has ended, and the node waits for its release, which is said by message from here on.
 public struct SegmentSealed: Hashable, Sendable {
   public var subscription: SubscriptionID
   public var stream: StreamID

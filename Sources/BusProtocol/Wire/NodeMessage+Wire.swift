@@ -22,15 +22,17 @@ extension NodeMessage {
         try fields.putID("segment", segment)
         try fields.putOptionalID("subscription", subscription)
       }
-    case .giveBack(let segment):
-      try message.put("give_back") { fields throws(ProtocolError) in try fields.put(segment) }
+    case .giveBack(let stream):
+      try message.put("give_back") { fields throws(ProtocolError) in try fields.putID("stream", stream) }
+    case .retention(let stream, let isRetained):
+      try message.put("retention_changed") { fields throws(ProtocolError) in
+        try fields.putID("stream", stream)
+        try fields.put("retained", isRetained)
+      }
+    case .segmentPromised(let promised): try message.put("segment_promised", promised.write)
     case .lagged(let lagged): try message.put("lagged", lagged.write)
     case .snapshot(let part): try message.put("snapshot", part.write)
-    case .subscriberJoined(let subscription, let stream):
-      try message.put("subscriber_joined") { fields throws(ProtocolError) in
-        try fields.putID("stream", stream)
-        try fields.putID("subscription", subscription)
-      }
+    case .subscriberJoined(let joined): try message.put("subscriber_joined", joined.write)
     case .subscriberLeft(let subscription, let stream):
       try message.put("subscriber_left") { fields throws(ProtocolError) in
         try fields.putID("stream", stream)
@@ -55,11 +57,12 @@ extension NodeMessage {
     case "segment_handed": return .segmentHanded(try SegmentHanded(fields))
     case "segment_sealed": return .segmentSealed(try SegmentSealed(fields))
     case "forget_segment": return .forgetSegment(try fields.id("segment"), by: try fields.optionalID("subscription"))
-    case "give_back": return .giveBack(try fields.segment())
+    case "give_back": return .giveBack(try fields.id("stream"))
+    case "retention_changed": return .retention(try fields.id("stream"), isRetained: try fields.bool("retained"))
+    case "segment_promised": return .segmentPromised(try SegmentPromised(fields))
     case "lagged": return .lagged(try Lagged(fields))
     case "snapshot": return .snapshot(try SnapshotPart(fields))
-    case "subscriber_joined":
-      return .subscriberJoined(try fields.id("subscription"), stream: try fields.id("stream"))
+    case "subscriber_joined": return .subscriberJoined(try SubscriberJoined(fields))
     case "subscriber_left":
       return .subscriberLeft(try fields.id("subscription"), stream: try fields.id("stream"))
     default: throw message.invalid("body", "is \(name), which this version doesn't know")
@@ -133,6 +136,21 @@ extension StreamIntroduced {
     try fields.put(topic)
     try fields.put("handle_endpoint", handleEndpoint, limit: maximumTextByteCount)
     try fields.put("first_sequence", firstSequence)
+  }
+}
+
+extension SubscriberJoined {
+  fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
+    self.init(
+      stream: try fields.id("stream"), subscription: try fields.id("subscription"), joins: try fields.uint64("joins"),
+      observes: try fields.bool("observes"))
+  }
+
+  fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
+    try fields.putID("stream", stream)
+    try fields.putID("subscription", subscription)
+    try fields.put("joins", joins)
+    try fields.put("observes", observes)
   }
 }
 

@@ -6,7 +6,7 @@ extension LeaseGranted {
   init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
       request: try fields.id("request"), stream: try fields.id("stream"), segment: try fields.segment(),
-      capacity: try fields.capacity(), warm: try fields.bool("warm"))
+      capacity: try fields.capacity(), warm: try fields.bool("warm"), isShort: try fields.bool("short"))
   }
 
   func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -15,6 +15,7 @@ extension LeaseGranted {
     try fields.put(segment)
     try fields.put(capacity: capacity)
     try fields.put("warm", warm)
+    try fields.put("short", isShort)
   }
 }
 
@@ -22,7 +23,7 @@ extension SegmentHanded {
   init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
       subscription: try fields.id("subscription"), stream: try fields.id("stream"), segment: try fields.segment(),
-      capacity: try fields.capacity(), warm: try fields.bool("warm"))
+      capacity: try fields.capacity(), warm: try fields.bool("warm"), place: try fields.uint32("place"))
   }
 
   func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -31,6 +32,22 @@ extension SegmentHanded {
     try fields.put(segment)
     try fields.put(capacity: capacity)
     try fields.put("warm", warm)
+    try fields.put("place", place)
+  }
+}
+
+extension SegmentPromised {
+  init(_ fields: MessageReader) throws(ProtocolError) {
+    self.init(
+      stream: try fields.id("stream"), segment: try fields.id("segment"), subscription: try fields.id("subscription"),
+      place: try fields.uint32("place"))
+  }
+
+  func write(to fields: MessageWriter) throws(ProtocolError) {
+    try fields.putID("stream", stream)
+    try fields.putID("segment", segment)
+    try fields.putID("subscription", subscription)
+    try fields.put("place", place)
   }
 }
 

@@ -1177,6 +1177,51 @@ void   poolbus__segment_handed__free_unpacked
   assert(message->base.descriptor == &poolbus__segment_handed__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__segment_promised__init
+                     (Poolbus__SegmentPromised         *message)
+{
+  static const Poolbus__SegmentPromised init_value = POOLBUS__SEGMENT_PROMISED__INIT;
+  *message = init_value;
+}
+size_t poolbus__segment_promised__get_packed_size
+                     (const Poolbus__SegmentPromised *message)
+{
+  assert(message->base.descriptor == &poolbus__segment_promised__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__segment_promised__pack
+                     (const Poolbus__SegmentPromised *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__segment_promised__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__segment_promised__pack_to_buffer
+                     (const Poolbus__SegmentPromised *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__segment_promised__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__SegmentPromised *
+       poolbus__segment_promised__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__SegmentPromised *)
+     protobuf_c_message_unpack (&poolbus__segment_promised__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__segment_promised__free_unpacked
+                     (Poolbus__SegmentPromised *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__segment_promised__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__segment_sealed__init
                      (Poolbus__SegmentSealed         *message)
 {
@@ -1310,6 +1355,51 @@ void   poolbus__give_back__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &poolbus__give_back__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   poolbus__retention_changed__init
+                     (Poolbus__RetentionChanged         *message)
+{
+  static const Poolbus__RetentionChanged init_value = POOLBUS__RETENTION_CHANGED__INIT;
+  *message = init_value;
+}
+size_t poolbus__retention_changed__get_packed_size
+                     (const Poolbus__RetentionChanged *message)
+{
+  assert(message->base.descriptor == &poolbus__retention_changed__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__retention_changed__pack
+                     (const Poolbus__RetentionChanged *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__retention_changed__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__retention_changed__pack_to_buffer
+                     (const Poolbus__RetentionChanged *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__retention_changed__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__RetentionChanged *
+       poolbus__retention_changed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__RetentionChanged *)
+     protobuf_c_message_unpack (&poolbus__retention_changed__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__retention_changed__free_unpacked
+                     (Poolbus__RetentionChanged *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__retention_changed__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   poolbus__lagged__init
@@ -2729,7 +2819,7 @@ const ProtobufCMessageDescriptor poolbus__inspect__descriptor =
   (ProtobufCMessageInit) poolbus__inspect__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[15] =
+static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[17] =
 {
   {
     "welcome",
@@ -2911,6 +3001,30 @@ static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[1
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "segment_promised",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__NodeMessage, body_case),
+    offsetof(Poolbus__NodeMessage, segment_promised),
+    &poolbus__segment_promised__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retention_changed",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__NodeMessage, body_case),
+    offsetof(Poolbus__NodeMessage, retention_changed),
+    &poolbus__retention_changed__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__node_message__field_indices_by_name[] = {
   9,   /* field[9] = forget_segment */
@@ -2919,7 +3033,9 @@ static const unsigned poolbus__node_message__field_indices_by_name[] = {
   6,   /* field[6] = lease_granted */
   2,   /* field[2] = publisher_opened */
   1,   /* field[1] = refusal */
+  16,   /* field[16] = retention_changed */
   7,   /* field[7] = segment_handed */
+  15,   /* field[15] = segment_promised */
   8,   /* field[8] = segment_sealed */
   11,   /* field[11] = snapshot */
   5,   /* field[5] = stream_ended */
@@ -2932,7 +3048,7 @@ static const unsigned poolbus__node_message__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__node_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
 {
@@ -2942,7 +3058,7 @@ const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
   "Poolbus__NodeMessage",
   "poolbus",
   sizeof(Poolbus__NodeMessage),
-  15,
+  17,
   poolbus__node_message__field_descriptors,
   poolbus__node_message__field_indices_by_name,
   1,  poolbus__node_message__number_ranges,
@@ -3333,7 +3449,7 @@ const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
   (ProtobufCMessageInit) poolbus__stream_ended__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descriptors[2] =
+static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descriptors[4] =
 {
   {
     "stream",
@@ -3359,15 +3475,41 @@ static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "joins",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberJoined, joins),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "observes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberJoined, observes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__subscriber_joined__field_indices_by_name[] = {
+  2,   /* field[2] = joins */
+  3,   /* field[3] = observes */
   0,   /* field[0] = stream */
   1,   /* field[1] = subscription */
 };
 static const ProtobufCIntRange poolbus__subscriber_joined__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor =
 {
@@ -3377,7 +3519,7 @@ const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor =
   "Poolbus__SubscriberJoined",
   "poolbus",
   sizeof(Poolbus__SubscriberJoined),
-  2,
+  4,
   poolbus__subscriber_joined__field_descriptors,
   poolbus__subscriber_joined__field_indices_by_name,
   1,  poolbus__subscriber_joined__number_ranges,
@@ -3435,7 +3577,7 @@ const ProtobufCMessageDescriptor poolbus__subscriber_left__descriptor =
   (ProtobufCMessageInit) poolbus__subscriber_left__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__lease_granted__field_descriptors[6] =
+static const ProtobufCFieldDescriptor poolbus__lease_granted__field_descriptors[7] =
 {
   {
     "request",
@@ -3509,19 +3651,32 @@ static const ProtobufCFieldDescriptor poolbus__lease_granted__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "short",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__LeaseGranted, short_),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__lease_granted__field_indices_by_name[] = {
   4,   /* field[4] = capacity */
   3,   /* field[3] = epoch */
   0,   /* field[0] = request */
   2,   /* field[2] = segment */
+  6,   /* field[6] = short */
   1,   /* field[1] = stream */
   5,   /* field[5] = warm */
 };
 static const ProtobufCIntRange poolbus__lease_granted__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor poolbus__lease_granted__descriptor =
 {
@@ -3531,14 +3686,14 @@ const ProtobufCMessageDescriptor poolbus__lease_granted__descriptor =
   "Poolbus__LeaseGranted",
   "poolbus",
   sizeof(Poolbus__LeaseGranted),
-  6,
+  7,
   poolbus__lease_granted__field_descriptors,
   poolbus__lease_granted__field_indices_by_name,
   1,  poolbus__lease_granted__number_ranges,
   (ProtobufCMessageInit) poolbus__lease_granted__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__segment_handed__field_descriptors[6] =
+static const ProtobufCFieldDescriptor poolbus__segment_handed__field_descriptors[7] =
 {
   {
     "subscription",
@@ -3612,10 +3767,23 @@ static const ProtobufCFieldDescriptor poolbus__segment_handed__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "place",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentHanded, place),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__segment_handed__field_indices_by_name[] = {
   4,   /* field[4] = capacity */
   3,   /* field[3] = epoch */
+  6,   /* field[6] = place */
   2,   /* field[2] = segment */
   1,   /* field[1] = stream */
   0,   /* field[0] = subscription */
@@ -3624,7 +3792,7 @@ static const unsigned poolbus__segment_handed__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__segment_handed__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor poolbus__segment_handed__descriptor =
 {
@@ -3634,11 +3802,88 @@ const ProtobufCMessageDescriptor poolbus__segment_handed__descriptor =
   "Poolbus__SegmentHanded",
   "poolbus",
   sizeof(Poolbus__SegmentHanded),
-  6,
+  7,
   poolbus__segment_handed__field_descriptors,
   poolbus__segment_handed__field_indices_by_name,
   1,  poolbus__segment_handed__number_ranges,
   (ProtobufCMessageInit) poolbus__segment_handed__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__segment_promised__field_descriptors[4] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPromised, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "segment",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPromised, segment),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscription",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPromised, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "place",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SegmentPromised, place),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__segment_promised__field_indices_by_name[] = {
+  3,   /* field[3] = place */
+  1,   /* field[1] = segment */
+  0,   /* field[0] = stream */
+  2,   /* field[2] = subscription */
+};
+static const ProtobufCIntRange poolbus__segment_promised__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor poolbus__segment_promised__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.SegmentPromised",
+  "SegmentPromised",
+  "Poolbus__SegmentPromised",
+  "poolbus",
+  sizeof(Poolbus__SegmentPromised),
+  4,
+  poolbus__segment_promised__field_descriptors,
+  poolbus__segment_promised__field_indices_by_name,
+  1,  poolbus__segment_promised__number_ranges,
+  (ProtobufCMessageInit) poolbus__segment_promised__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__segment_sealed__field_descriptors[5] =
@@ -3782,27 +4027,15 @@ const ProtobufCMessageDescriptor poolbus__forget_segment__descriptor =
   (ProtobufCMessageInit) poolbus__forget_segment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__give_back__field_descriptors[2] =
+static const ProtobufCFieldDescriptor poolbus__give_back__field_descriptors[1] =
 {
   {
-    "segment",
+    "stream",
     1,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
-    offsetof(Poolbus__GiveBack, segment),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "epoch",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Poolbus__GiveBack, epoch),
+    offsetof(Poolbus__GiveBack, stream),
     NULL,
     NULL,
     0,             /* flags */
@@ -3810,13 +4043,12 @@ static const ProtobufCFieldDescriptor poolbus__give_back__field_descriptors[2] =
   },
 };
 static const unsigned poolbus__give_back__field_indices_by_name[] = {
-  1,   /* field[1] = epoch */
-  0,   /* field[0] = segment */
+  0,   /* field[0] = stream */
 };
 static const ProtobufCIntRange poolbus__give_back__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 1 }
 };
 const ProtobufCMessageDescriptor poolbus__give_back__descriptor =
 {
@@ -3826,11 +4058,62 @@ const ProtobufCMessageDescriptor poolbus__give_back__descriptor =
   "Poolbus__GiveBack",
   "poolbus",
   sizeof(Poolbus__GiveBack),
-  2,
+  1,
   poolbus__give_back__field_descriptors,
   poolbus__give_back__field_indices_by_name,
   1,  poolbus__give_back__number_ranges,
   (ProtobufCMessageInit) poolbus__give_back__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__retention_changed__field_descriptors[2] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RetentionChanged, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retained",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RetentionChanged, retained),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__retention_changed__field_indices_by_name[] = {
+  1,   /* field[1] = retained */
+  0,   /* field[0] = stream */
+};
+static const ProtobufCIntRange poolbus__retention_changed__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor poolbus__retention_changed__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.RetentionChanged",
+  "RetentionChanged",
+  "Poolbus__RetentionChanged",
+  "poolbus",
+  sizeof(Poolbus__RetentionChanged),
+  2,
+  poolbus__retention_changed__field_descriptors,
+  poolbus__retention_changed__field_indices_by_name,
+  1,  poolbus__retention_changed__number_ranges,
+  (ProtobufCMessageInit) poolbus__retention_changed__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__lagged__field_descriptors[5] =

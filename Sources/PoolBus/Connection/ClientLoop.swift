@@ -238,13 +238,14 @@ final class ClientLoop: Sendable {
         // Its publisher was closed meanwhile, as the node will hear. What it has mapped, it reports itself.
         send(.segmentUnmapped(granted.segment.id, by: nil))
       }
-    case .giveBack(let segment):
-      for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.giveBack(segment) }
+    case .giveBack(let stream): publisher(stream)?.giveBack()
+    case .retention(let stream, let isRetained): publisher(stream)?.retain(isRetained)
+    case .segmentPromised(let promised): publisher(promised.stream)?.segmentPromised(promised)
     case .forgetSegment(let segment, .none):
       for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.forget(segment) }
 
-    case .subscriberJoined(let subscription, let stream):
-      publisher(stream)?.subscriberJoined(subscription, wakePage: descriptor)
+    case .subscriberJoined(let joined):
+      publisher(joined.stream)?.subscriberJoined(joined, wakePage: descriptor)
     case .subscriberLeft(let subscription, let stream):
       publisher(stream)?.subscriberLeft(subscription)
 

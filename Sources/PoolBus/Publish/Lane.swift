@@ -1,67 +1,75 @@
 import PooledMemory
 
-/// The segments of one size class that a publisher writes to: the current one, and those leased ahead of need.
+/// The segments of one size class that a publisher writes to: the current one, those that were written and rest until
+/// all have read them, and those leased ahead of need.
 ///
-/// Small messages share segments; each large one has a segment of its own, of its own size.
+/// Small messages share segments. A large one has a segment of its own; if such come one after the other, a few share.
 struct Lane {
   enum Kind: Hashable { case small, large }
 
-  /// Messages that need a larger segment than this get one of their own.
+  /// Messages that need a larger segment than this are large.
   static let largestShared = SegmentSizing.largest / 4
+  /// How many messages, at least, a segment that is shared has room for.
+  static let shared = 4
+  /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, one or
+  /// two are enough, and they stay in the caches.
+  static let mostResting = 2
 
   let kind: Kind
   var current: LeasedSegment?
+  /// Oldest first.
+  var resting: [LeasedSegment] = []
   var ahead: [LeasedSegment] = []
   var sizing = SegmentSizing()
-  /// The smallest segment that could hold the last message.
+  /// The smallest segment that could hold the last message that a lease was asked for.
   private var lastNeed = 0
-  /// How large the last segments of their own were: two alike promise a third.
-  private var lastCapacity = 0
+  /// Two messages alike promise more.
   private var isSteady = false
 
   init(_ kind: Kind) { self.kind = kind }
 
-  mutating func begin(with segment: LeasedSegment, now: UInt64) {
+  mutating func begin(with segment: LeasedSegment, isRenewed: Bool, now: UInt64) {
     current = segment
-    sizing.rotated(now: now)
-    isSteady = segment.log.capacity == lastCapacity
-    lastCapacity = segment.log.capacity
+    sizing.rotated(isRenewed: isRenewed, now: now)
   }
 
   /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.
   mutating func capacity(for need: Int, limit: Int) -> Int {
+    isSteady = need == lastNeed
     lastNeed = need
-    return kind == .large ? need : max(need, sharedCapacity(limit: limit))
+    return capacity(limit: limit)
   }
 
-  /// The size that the stream's rate asks for, but never so much that four segments would not fit.
-  private func sharedCapacity(limit: Int) -> Int { SegmentLayout.wholePages(min(sizing.capacity, limit / 4)) }
+  /// The size of the segment to lease now, ahead of need; nil if the pool, or quota, holds too few.
+  func capacityAhead(limit: Int) -> Int? {
+    guard kind == .small || isSteady else { return nil }
+    let capacity = capacity(limit: limit)
+    return capacity <= limit / 2 ? capacity : nil
+  }
 
-  /// The size of the segment to lease now, ahead of need; nil if none is needed yet.
-  func capacityAhead(of current: SegmentWriter, limit: Int) -> Int? {
+  /// What the stream's rate asks for, and room for a few messages, but never so much that four segments would not fit.
+  private func capacity(limit: Int) -> Int {
+    let share = limit / 4
     switch kind {
-    case .large:
-      // Only if such payloads come one after the other, and the pool holds several.
-      return isSteady && current.capacity <= limit / 4 ? current.capacity : nil
     case .small:
-      let capacity = max(lastNeed, sharedCapacity(limit: limit))
-      return capacity <= limit / 2 ? capacity : nil
+      let wanted = max(sizing.capacity, Self.shared * lastNeed)
+      return max(lastNeed, SegmentLayout.wholePages(min(wanted, share)))
+    case .large:
+      return lastNeed * (isSteady ? max(1, min(Self.shared, share / max(lastNeed, 1))) : 1)
     }
   }
 
-  /// Takes the segment out of those ahead; false if it is none of them.
-  mutating func removeAhead(_ segment: LeasedSegment) -> Bool {
-    guard let index = ahead.firstIndex(where: { $0 === segment }) else { return false }
-    ahead.remove(at: index)
-    return true
+  /// Takes the segment that rests and may be written anew, and was written last, as the caches still have it.
+  mutating func takeRested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> LeasedSegment? {
+    resting.lastIndex { $0.log.capacity >= need && mayBeRenewed($0) }.map { resting.remove(at: $0) }
   }
 
-  /// Everything that could still be loaned from; the lane is empty afterwards.
-  mutating func giveUp() -> [LeasedSegment] {
+  /// What is not written to: all that rests, and what was leased ahead if that is wanted.
+  mutating func takeUnused(andAhead: Bool) -> [LeasedSegment] {
     defer {
-      current = nil
-      ahead = []
+      resting = []
+      if andAhead { ahead = [] }
     }
-    return ahead + (current.map { [$0] } ?? [])
+    return andAhead ? resting + ahead : resting
   }
 }

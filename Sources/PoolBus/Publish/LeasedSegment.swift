@@ -12,16 +12,22 @@ final class LeasedSegment: @unchecked Sendable {
   let log: SegmentWriter
   /// Whose lease it is. A publisher lets go of its segments when it is closed, so that the two do not hold each other.
   let publisher: PublisherCore
-  /// No further loans are made from it.
+  let lane: Lane.Kind
+  /// No further loans are made from it in this life.
   var isRetired = false
+  /// The node was told that this life is over: it is the node's to reclaim.
+  var isSealed = false
   /// The segment that follows it was asked for.
   var hasSuccessor = false
+  /// How many subscriptions had joined when this life ended: each of them may need it.
+  var joins: UInt64 = 0
 
   init(
     _ granted: LeaseGranted, mapping descriptor: consuming OwnedDescriptor, of publisher: PublisherCore,
-    node: NodeConnection
+    lane: Lane.Kind, node: NodeConnection
   ) throws(MemoryError) {
     self.publisher = publisher
+    self.lane = lane
     let id = granted.segment.id
     log = try SegmentWriter(
       mapping: descriptor, capacity: Int(clamping: granted.capacity), identity: granted.segment,
@@ -29,12 +35,13 @@ final class LeasedSegment: @unchecked Sendable {
   }
 
   /// A new life of the same memory.
-  func begin(epoch: UInt32) {
-    log.begin(epoch: epoch)
+  func begin(epoch: UInt32, after lastSequence: UInt64) {
+    log.begin(epoch: epoch, after: lastSequence)
     isRetired = false
+    isSealed = false
     hasSuccessor = false
   }
 
-  /// Whether it is time to ask for the segment that follows.
+  /// Whether it is time to see to the segment that follows.
   var needsSuccessor: Bool { !hasSuccessor && log.freeByteCount < log.capacity / 2 }
 }

@@ -1,31 +1,71 @@
+import BusProtocol
 import PooledMemory
 import Vocabulary
 
-/// Who listens to a publisher's handles, and whether anybody needs one now.
+/// Who listens to a publisher: whether anybody needs a handle now, and whether all have read a segment.
 struct Listeners {
-  private var pages: [(subscription: SubscriptionID, page: WakePageView)] = []
-  /// Those without a wake page: observers, and clients that know none.
-  private var others: Set<SubscriptionID> = []
+  private struct Listener {
+    let subscription: SubscriptionID
+    let page: WakePageView
+    /// Where its page speaks of a segment.
+    var places: [SegmentID: UInt32] = [:]
+  }
 
-  mutating func add(_ subscription: SubscriptionID, _ page: WakePageView?) {
-    remove(subscription)
-    if let page { pages.append((subscription, page)) } else { others.insert(subscription) }
+  private var listeners: [Listener] = []
+  /// Those without a wake page: clients that know none. They release by message.
+  private var silent: Set<SubscriptionID> = []
+  /// Those that want every handle and hold nothing.
+  private var observers: Set<SubscriptionID> = []
+  /// How many subscriptions that hold something have joined so far, as the node counts.
+  private var joins: UInt64 = 0
+
+  mutating func add(_ joined: SubscriberJoined, _ page: WakePageView?) {
+    remove(joined.subscription)
+    joins = max(joins, joined.joins)
+    if joined.observes {
+      observers.insert(joined.subscription)
+    } else if let page {
+      listeners.append(Listener(subscription: joined.subscription, page: page))
+    } else {
+      silent.insert(joined.subscription)
+    }
   }
 
   mutating func remove(_ subscription: SubscriptionID) {
-    pages.removeAll { $0.subscription == subscription }
-    others.remove(subscription)
+    listeners.removeAll { $0.subscription == subscription }
+    silent.remove(subscription)
+    observers.remove(subscription)
+  }
+
+  /// The subscription will say at this place of its page that it has read the segment.
+  mutating func promise(_ segment: SegmentID, to subscription: SubscriptionID, place: UInt32) {
+    guard let index = listeners.firstIndex(where: { $0.subscription == subscription }) else { return }
+    listeners[index].places[segment] = place
+  }
+
+  mutating func forget(_ segment: SegmentID) {
+    for index in listeners.indices { listeners[index].places[segment] = nil }
+  }
+
+  /// Whether nobody needs what a segment that is at rest holds: all who were promised it have read it, and whoever joined
+  /// before it came to rest is known here.
+  func haveRead(_ segment: LeasedSegment) -> Bool {
+    guard silent.isEmpty, joins >= segment.joins else { return false }
+    let life = segment.log.identity
+    return listeners.allSatisfy { listener in
+      listener.places[life.id].map { listener.page.hasAcknowledged(life, at: $0) } ?? false
+    }
   }
 
   /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
   func mustBeRung() -> Bool {
-    if !others.isEmpty { return true }
-    if pages.isEmpty { return false }
+    if !observers.isEmpty || !silent.isEmpty { return true }
+    if listeners.isEmpty { return false }
     WakePage.fence()
     // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
     var index = 0
-    while index < pages.count {
-      if !pages[index].page.isAwake { return true }
+    while index < listeners.count {
+      if !listeners[index].page.isAwake { return true }
       index += 1
     }
     return false

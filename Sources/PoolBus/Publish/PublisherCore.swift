@@ -27,8 +27,11 @@ final class PublisherCore: Sendable {
     var held: [SegmentID: LeasedSegment] = [:]
     var requests: [UInt64: LeaseRequest] = [:]
     var waiting: [LeaseWaiter] = []
-    /// Who listens to the handles.
     var listeners = Listeners()
+    /// Somebody waits for memory: nothing rests, and nothing is leased ahead.
+    var isShort = false
+    /// The topic keeps what is written beyond acknowledgement: that is the node's to do, so nothing rests.
+    var isRetained = false
     var ended: BusError?
 
     subscript(_ kind: Lane.Kind) -> Lane {
@@ -121,8 +124,9 @@ final class PublisherCore: Sendable {
   func attempt<Room: Sendable>(_ wish: Wish, _ reserve: (SegmentWriter) -> Room?) throws(BusError) -> Attempt<Room> {
     try state.withLock { state throws(BusError) in
       // The way of nearly every message: the current segment has room for it.
-      if wish.lane == .small, let current = state.small.current, let room = reserve(current.log) {
-        if current.needsSuccessor { leaseAhead(of: current, .small, in: &state) }
+      if let current = state[wish.lane].current, let room = reserve(current.log) {
+        if current.needsSuccessor { leaseAhead(of: current, in: &state) }
+        retireIfFull(current, wish, in: &state)
         return .reserved(current, room)
       }
       if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
@@ -137,35 +141,47 @@ final class PublisherCore: Sendable {
     }
   }
 
-  /// Room in a segment that was leased ahead, which is the current one from then on.
+  /// Room in the segment that is the current one from then on: one that rests and that all have read, or one that was
+  /// leased ahead.
   private func reserveNext<Room: Sendable>(
     _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
   ) -> Attempt<Room>? {
-    guard state.ended != .closed else { return nil }
-    guard let index = state[wish.lane].ahead.firstIndex(where: { $0.log.capacity >= wish.capacity }) else { return nil }
-    let next = state[wish.lane].ahead.remove(at: index)
+    guard state.ended != .closed, let (next, isRenewed) = nextSegment(for: wish, in: &state) else { return nil }
     guard let room = reserve(next.log) else {
       // It came with less room than it was asked for; it goes back unused.
-      retire(next)
+      retire(next, in: &state)
       return nil
     }
-    if let current = state[wish.lane].current { retire(current) }
-    state[wish.lane].begin(with: next, now: Clock.monotonicNanoseconds)
-    if wish.lane == .large || next.needsSuccessor { leaseAhead(of: next, wish.lane, in: &state) }
-    if wish.lane == .large {
-      // Its one message fills it: it can be released as soon as that is read.
-      state.large.current = nil
-      retire(next)
-    }
+    if let current = state[wish.lane].current { retire(current, in: &state) }
+    state[wish.lane].begin(with: next, isRenewed: isRenewed, now: Clock.monotonicNanoseconds)
+    if next.needsSuccessor { leaseAhead(of: next, in: &state) }
+    retireIfFull(next, wish, in: &state)
     return .reserved(next, room)
   }
 
-  /// Leases the stream's next segment before this one is full, so that the publisher need not wait for its pages.
-  private func leaseAhead(of current: LeasedSegment, _ kind: Lane.Kind, in state: inout State) {
+  private func nextSegment(for wish: Wish, in state: inout State) -> (LeasedSegment, isRenewed: Bool)? {
+    let listeners = state.listeners
+    if let rested = state[wish.lane].takeRested(for: wish.capacity, where: { mayBeRenewed($0, listeners) }) {
+      rested.begin(epoch: rested.log.identity.epoch + 1, after: state.nextSequence &- 1)
+      return (rested, true)
+    }
+    guard let index = state[wish.lane].ahead.firstIndex(where: { $0.log.capacity >= wish.capacity }) else { return nil }
+    return (state[wish.lane].ahead.remove(at: index), false)
+  }
+
+  private func mayBeRenewed(_ segment: LeasedSegment, _ listeners: Listeners) -> Bool {
+    segment.log.identity.epoch < .max && listeners.haveRead(segment)
+  }
+
+  /// Leases the stream's next segment before this one is full, so that the publisher need not wait for its pages; unless
+  /// one is at rest that all have read.
+  private func leaseAhead(of current: LeasedSegment, in state: inout State) {
     current.hasSuccessor = true
-    guard state[kind].ahead.isEmpty, state.ended == nil,
-      let capacity = state[kind].capacityAhead(of: current.log, limit: limit),
-      !state.requests.values.contains(where: { $0.lane == kind })
+    let (kind, listeners) = (current.lane, state.listeners)
+    guard state[kind].ahead.isEmpty, state.ended == nil, !state.isShort,
+      let capacity = state[kind].capacityAhead(limit: limit),
+      !state.requests.values.contains(where: { $0.lane == kind }),
+      !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
     else { return }
     _ = request(capacity, kind, isAhead: true, in: &state)
   }
@@ -181,28 +197,56 @@ final class PublisherCore: Sendable {
 
   /// Gives back what stands in the lease's way: who waits must not hold what others wait for.
   private func makeRoom(for wish: Wish, in state: inout State) {
+    state.isShort = true
+    sealUnused(andAhead: false, in: &state)
     // The segment that has no room for the wish. With `.fail` nothing waits, and smaller messages may still fit.
     if whenFull != .fail, let current = state[wish.lane].current {
       state[wish.lane].current = nil
-      retire(current)
+      retire(current, in: &state)
     }
     // A payload near the limit needs also what is held for others.
-    let unsealed = state.held.values.reduce(0) { $0 + ($1.log.isSealed ? 0 : $1.log.capacity) }
+    let unsealed = state.held.values.reduce(0) { $0 + ($1.isSealed ? 0 : $1.log.capacity) }
     guard wish.capacity > limit - unsealed else { return }
+    sealUnused(in: &state)
     for kind in [Lane.Kind.small, .large] {
-      for segment in state[kind].giveUp() { retire(segment) }
+      if let current = state[kind].current.take() { retire(current, in: &state) }
     }
   }
 
-  /// No further loans from it; sealed as soon as the last that is out has come back.
-  private func retire(_ segment: LeasedSegment) {
-    segment.isRetired = true
-    sealIfDone(segment)
+  // MARK: - A segment's life ends
+
+  /// Retires a segment that has no room for another such message: it is read, and can be written anew, the sooner.
+  private func retireIfFull(_ segment: LeasedSegment, _ wish: Wish, in state: inout State) {
+    guard segment.log.freeByteCount < wish.capacity - SegmentLayout.headerByteCount else { return }
+    state[segment.lane].current = nil
+    retire(segment, in: &state)
   }
 
-  private func sealIfDone(_ segment: LeasedSegment) {
+  /// No further loans from it; its life ends as soon as the last that is out has come back.
+  private func retire(_ segment: LeasedSegment, in state: inout State) {
+    segment.isRetired = true
+    restIfDone(segment, in: &state)
+  }
+
+  private func restIfDone(_ segment: LeasedSegment, in state: inout State) {
     guard segment.isRetired, segment.log.outstanding == 0, !segment.log.isSealed else { return }
     segment.log.seal()
+    rest(segment, in: &state)
+  }
+
+  /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
+  /// else it is the node's to reclaim.
+  private func rest(_ segment: LeasedSegment, in state: inout State) {
+    guard !state.isShort, !state.isRetained, segment.log.committed > 0 else { return seal(segment) }
+    segment.joins = segment.log.joins
+    state[segment.lane].resting.append(segment)
+    if state[segment.lane].resting.count > Lane.mostResting, state.ended == nil {
+      seal(state[segment.lane].resting.removeFirst())
+    }
+  }
+
+  private func seal(_ segment: LeasedSegment) {
+    segment.isSealed = true
     node.send(.sealSegment(segment.log.identity))
   }
 
@@ -224,7 +268,7 @@ final class PublisherCore: Sendable {
         isLast: isLast)
       state.nextSequence = sequence &+ 1
       let identity = segment.log.identity
-      if isLast { node.send(.sealSegment(identity)) }
+      if isLast { rest(segment, in: &state) }
       guard state.listeners.mustBeRung() else { return nil }
       return Handle(
         stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
@@ -245,7 +289,7 @@ final class PublisherCore: Sendable {
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
       let identity = segment.log.identity
-      sealIfDone(segment)
+      restIfDone(segment, in: &state)
       guard state.listeners.mustBeRung() else { return nil }
       return Handle(
         stream: stream, segment: identity, slot: slot, sequence: state.nextSequence &- 1,
@@ -255,9 +299,9 @@ final class PublisherCore: Sendable {
   }
 
   func cancel(_ run: ReservationRun, in segment: LeasedSegment) {
-    state.withLock { _ in
+    state.withLock { state in
       segment.log.cancel(run)
-      sealIfDone(segment)
+      restIfDone(segment, in: &state)
     }
   }
 
@@ -271,9 +315,9 @@ final class PublisherCore: Sendable {
   }
 
   func cancel(_ reservation: Reservation, in segment: LeasedSegment) {
-    state.withLock { _ in
+    state.withLock { state in
       segment.log.cancel(reservation)
-      sealIfDone(segment)
+      restIfDone(segment, in: &state)
     }
   }
 
@@ -281,15 +325,18 @@ final class PublisherCore: Sendable {
 
   func leaseGranted(_ granted: LeaseGranted, descriptor: consuming OwnedDescriptor?) {
     let segment: LeasedSegment
-    if granted.warm, let held = state.withLock({ $0.held[granted.segment.id] }) {
+    let (held, lane, last) = state.withLock { state in
+      (state.held[granted.segment.id], state.requests[granted.request]?.lane ?? .small, state.nextSequence &- 1)
+    }
+    if granted.warm, let held {
       segment = held
-      segment.begin(epoch: granted.segment.epoch)
+      segment.begin(epoch: granted.segment.epoch, after: last)
     } else {
       do {
         guard let descriptor else {
           throw MemoryError.unsuitable(subject: "\(granted.segment)", problem: "came without its memory")
         }
-        segment = try LeasedSegment(granted, mapping: descriptor, of: self, node: node)
+        segment = try LeasedSegment(granted, mapping: descriptor, of: self, lane: lane, node: node)
       } catch {
         // Given back unused; the memory is the node's to take.
         node.send(.sealSegment(granted.segment))
@@ -299,6 +346,7 @@ final class PublisherCore: Sendable {
     }
     node.send(.segmentReady(granted.segment))
     let waiting = state.withLock { state in
+      state.isShort = granted.isShort
       state.held[granted.segment.id] = segment
       if let request = state.requests.removeValue(forKey: granted.request), state.ended != .closed {
         state[request.lane].ahead.append(segment)
@@ -325,28 +373,51 @@ final class PublisherCore: Sendable {
     }
   }
 
-  /// Others wait for memory: a lease ahead goes back if it is unused, and still in the life that the node speaks of.
-  func giveBack(_ identity: SegmentIdentity) {
+  /// Others wait for memory: what rests, or was leased ahead and is unused, goes back.
+  func giveBack() {
     state.withLock { state in
-      guard let segment = state.held[identity.id], segment.log.identity == identity else { return }
-      if state.small.removeAhead(segment) || state.large.removeAhead(segment) { retire(segment) }
+      state.isShort = true
+      sealUnused(in: &state)
+    }
+  }
+
+  /// Whether the node keeps the topic's messages beyond acknowledgement, from now on.
+  func retain(_ isRetained: Bool) {
+    state.withLock { state in
+      state.isRetained = isRetained
+      if isRetained { sealUnused(in: &state) }
+    }
+  }
+
+  /// Seals what rests, and what was leased ahead.
+  private func sealUnused(andAhead: Bool = true, in state: inout State) {
+    for kind in [Lane.Kind.small, .large] {
+      for segment in state[kind].takeUnused(andAhead: andAhead) {
+        if !segment.log.isSealed { segment.log.seal() }
+        seal(segment)
+      }
     }
   }
 
   /// The node has taken the segment back: the mapping that was kept warm goes.
   func forget(_ id: SegmentID) {
     let gone: LeasedSegment? = state.withLock { state in
-      guard let segment = state.held[id], segment.log.isSealed else { return nil }
+      guard let segment = state.held[id], segment.isSealed else { return nil }
+      state.listeners.forget(id)
       return state.held.removeValue(forKey: id)
     }
     // Unmapped here, outside the lock.
     _ = consume gone
   }
 
-  func subscriberJoined(_ subscription: SubscriptionID, wakePage: consuming OwnedDescriptor?) {
+  func subscriberJoined(_ joined: SubscriberJoined, wakePage: consuming OwnedDescriptor?) {
     // One that is no wake page makes its subscription be rung always, and nobody else.
     let page: WakePageView? = if let wakePage { try? WakePageView(mapping: wakePage) } else { nil }
-    state.withLock { $0.listeners.add(subscription, page) }
+    state.withLock { $0.listeners.add(joined, page) }
+  }
+
+  func segmentPromised(_ promised: SegmentPromised) {
+    state.withLock { $0.listeners.promise(promised.segment, to: promised.subscription, place: promised.place) }
   }
 
   func subscriberLeft(_ subscription: SubscriptionID) {

@@ -1,5 +1,5 @@
-/// How large a stream's next segment shall be: small while the stream is slow, so that idle topics are cheap; larger as
-/// it speeds up, so that a fast stream asks its node seldom.
+/// How large a stream's next segment shall be: small while readers keep up with it, so that idle topics are cheap and
+/// busy ones stay in the caches; larger as it runs ahead of them, so that a fast stream asks its node seldom.
 struct SegmentSizing {
   static let smallest = 64 << 10
   static let largest = 8 << 20
@@ -13,9 +13,11 @@ struct SegmentSizing {
   private var started: UInt64?
 
   /// A segment was filled and the next begins; `now` in nanoseconds of a monotonic clock.
-  mutating func rotated(now: UInt64) {
+  ///
+  /// - Parameter isRenewed: the next is one that all have read already.
+  mutating func rotated(isRenewed: Bool, now: UInt64) {
     defer { started = now }
-    guard let started, now >= started else { return }
+    guard let started, now >= started, !isRenewed else { return }
     if now - started < Self.shortLife {
       capacity = min(capacity * 2, Self.largest)
     } else if now - started > Self.longLife {

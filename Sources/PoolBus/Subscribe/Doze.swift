@@ -1,6 +1,7 @@
 import PooledMemory
+import Vocabulary
 
-/// A subscription's wake page: publishers ring it only while it sleeps. One thread at a time may write it.
+/// A subscription's wake page: publishers ring it only while it sleeps. One thread at a time may say that it does.
 final class Doze: Sendable {
   private let page: WakePageOwner
 
@@ -19,4 +20,5 @@ final class Doze: Sendable {
   func setAwake() { page.setAwake() }
   /// Look at the log once more after this, and sleep only then.
   func setAsleep() { page.setAsleep() }
+  func acknowledge(_ segment: SegmentIdentity, at place: UInt32) { page.acknowledge(segment, at: place) }
 }

@@ -4,7 +4,8 @@ import Vocabulary
 /// Where a subscription stands in one stream: a pure state machine over the segments it was handed.
 ///
 /// Sequences say what comes next, segments only where it lies: a large message has a segment of its own, and a loan that
-/// is long out keeps an old segment open, so the next message may be in any of them.
+/// is long out keeps an old segment open, so the next message may be in any of them. A segment that is read to its end
+/// rests here until its publisher begins its next life, or the node takes it away.
 struct StreamCursor {
   /// What there is to take.
   enum Look {
@@ -18,16 +19,25 @@ struct StreamCursor {
   }
 
   struct OpenSegment {
-    let segment: BorrowedSegment
-    let reader: SegmentReader
+    let held: HeldSegment
+    /// The life that is read; nil once it is read to its end: the segment rests.
+    var segment: BorrowedSegment?
+    /// The reader of that life, or of the one that was read last.
+    var reader: SegmentReader
     /// The slot to read next.
     var next: UInt32 = 0
     /// Committed slots at the last look; the shared word is read again only when these are used up.
     var visible: UInt32 = 0
-    /// How many slots there will ever be, if that is known.
+    /// How many slots there will ever be, if the node has said so.
     var end: UInt32?
     /// The next slot, if it was read already and its turn had not come.
     var peeked: Slot?
+
+    init(_ held: HeldSegment, _ segment: BorrowedSegment) {
+      self.held = held
+      self.segment = segment
+      reader = segment.reader
+    }
   }
 
   private struct LeftSegment {
@@ -54,15 +64,29 @@ struct StreamCursor {
 
   // MARK: - What the node says
 
-  mutating func add(_ segment: BorrowedSegment) {
-    segments.append(OpenSegment(segment: segment, reader: segment.reader))
+  /// A segment is handed over, in this life, or a later one if its publisher has gone on since the node looked.
+  mutating func add(_ held: HeldSegment, epoch: UInt32) {
+    let epoch = max(epoch, held.mapping.epoch)
+    guard let index = segments.firstIndex(where: { $0.held.id == held.id }) else {
+      segments.append(OpenSegment(held, BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)))
+      return
+    }
+    if segments[index].reader.identity.epoch < epoch { begin(epoch, at: index) }
   }
 
   mutating func end() { hasEnded = true }
 
+  /// A life has ended, and the node waits for its release.
   mutating func sealed(_ identity: SegmentIdentity, slots: UInt32) {
-    guard let index = segments.firstIndex(where: { $0.segment.reader.identity == identity }) else { return }
+    guard let index = segments.firstIndex(where: { $0.held.id == identity.id }) else { return }
+    if segments[index].reader.identity.epoch < identity.epoch { begin(identity.epoch, at: index) }
+    guard segments[index].reader.identity.epoch == identity.epoch else {
+      // The publisher has gone on though it had sealed: that life is nothing to be read.
+      segments[index].held.release(identity.epoch)
+      return
+    }
     segments[index].end = slots
+    if segments[index].segment == nil { segments.remove(at: index) }
   }
 
   mutating func lose(_ range: ClosedRange<UInt64>) {
@@ -72,7 +96,7 @@ struct StreamCursor {
 
   /// The segment is taken away: what is unread of it is lost (the node says which messages those are).
   mutating func drop(_ id: SegmentID) {
-    while let index = segments.firstIndex(where: { $0.segment.reader.identity.id == id }) { finish(index) }
+    while let index = segments.firstIndex(where: { $0.held.id == id }) { finish(index) }
   }
 
   /// Lets go of everything.
@@ -109,17 +133,17 @@ struct StreamCursor {
       // Everything is here, and still the next message is not: the publisher left a gap.
       if hasEnded {
         let gap = CorruptSegment(
-          identity: segments[earliest.index].segment.reader.identity, slot: segments[earliest.index].next,
+          identity: segments[earliest.index].reader.identity, slot: segments[earliest.index].next,
           field: .sequence, value: earliest.slot.sequence, allowed: expected...expected)
         return .corrupt(index: nil, gap)
       }
     }
-    return hasEnded && segments.isEmpty ? .finished : .nothing
+    return hasEnded && segments.allSatisfy { $0.segment == nil } ? .finished : .nothing
   }
 
   /// Takes the message that ``look()`` found; whoever holds the segment borrows it.
   mutating func take(_ slot: Slot, at index: Int) -> BorrowedSegment {
-    let segment = segments[index].segment
+    let segment = found(at: index)
     segments[index].next += 1
     segments[index].peeked = nil
     leaveIfRead(index)
@@ -132,7 +156,7 @@ struct StreamCursor {
   ///
   /// - Parameter limit: how many at the most; 1 or more.
   mutating func takeRun(_ slot: Slot, at index: Int, limit: Int) -> (segment: BorrowedSegment, count: Int) {
-    let segment = segments[index].segment
+    let segment = found(at: index)
     let reader = segments[index].reader
     let end = segments[index].visible
     let start = segments[index].next
@@ -166,9 +190,15 @@ struct StreamCursor {
     if !lost.isEmpty { lost.remove(contentsOf: 0..<sequence) }
   }
 
+  private func found(at index: Int) -> BorrowedSegment {
+    guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
+    return segment
+  }
+
   private enum Peek {
     case slot(Slot)
     case nothingYet
+    /// It is read to its end, and will have no further life that the node does not hand over.
     case exhausted
   }
 
@@ -176,34 +206,82 @@ struct StreamCursor {
   private mutating func peek(_ index: Int) throws(CorruptSegment) -> Peek {
     while true {
       if let slot = segments[index].peeked { return .slot(slot) }
+      if segments[index].segment == nil, !followPublisher(at: index) { return .nothingYet }
       let next = segments[index].next
       if next >= segments[index].visible {
         // The end first: what is committed after it was read as absent can't be missed then.
         let end = segments[index].end ?? segments[index].reader.sealedCount
-        let committed = segments[index].reader.committed
+        guard let committed = segments[index].reader.committedInThisLife else {
+          if followPublisher(at: index) { continue }
+          return segments[index].end == nil ? .nothingYet : .exhausted
+        }
         segments[index].visible = end.map { min($0, committed) } ?? committed
         if next >= segments[index].visible {
-          return end.map { next >= $0 } ?? false ? .exhausted : .nothingYet
+          guard let end else { return .nothingYet }
+          if next < end { throw missing(from: index, committed: committed, end: end) }
+          if !isResting(afterReading: index) { return .exhausted }
+          rest(index)
+          continue
         }
       }
-      let slot = try segments[index].reader.slot(at: next)
-      if slot.sequence >= expected {
-        segments[index].peeked = slot
-        return .slot(slot)
+      do throws(CorruptSegment) {
+        let slot = try segments[index].reader.slot(at: next)
+        if slot.sequence >= expected {
+          segments[index].peeked = slot
+          return .slot(slot)
+        }
+        segments[index].next += 1
+      } catch {
+        // It was all before what this subscription wants, so its publisher did not wait for it.
+        guard followPublisher(at: index) else { throw error }
       }
-      segments[index].next += 1
     }
   }
 
-  /// Lets go of a segment whose last message was just taken: it is released as soon as its samples are dropped, whether
-  /// or not anybody looks for more.
-  private mutating func leaveIfRead(_ index: Int) {
-    let open = segments[index]
-    guard open.next >= open.visible, let end = open.end ?? open.reader.sealedCount, open.next >= end else { return }
-    left.append(LeftSegment(segment: segments.remove(at: index).segment))
+  /// Fewer messages than were sealed: the publisher has taken some back.
+  private func missing(from index: Int, committed: UInt32, end: UInt32) -> CorruptSegment {
+    CorruptSegment(
+      identity: segments[index].reader.identity, slot: committed, field: .index, value: UInt64(committed),
+      allowed: UInt64(end)...UInt64(end))
   }
 
-  /// Says of the segments that were left, but are borrowed still, that they are read.
+  // MARK: - Lives
+
+  private mutating func begin(_ epoch: UInt32, at index: Int) {
+    if let segment = segments[index].segment.take() { BorrowedSegment.pass(segment) }
+    let held = segments[index].held
+    segments[index] = OpenSegment(held, BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream))
+  }
+
+  /// Begins to read the life that the segment is in by now, if its publisher has begun another.
+  private mutating func followPublisher(at index: Int) -> Bool {
+    let epoch = segments[index].held.mapping.epoch
+    guard epoch > segments[index].reader.identity.epoch else { return false }
+    begin(epoch, at: index)
+    return true
+  }
+
+  /// Whether the segment's next life may begin without a word of the node.
+  private func isResting(afterReading index: Int) -> Bool {
+    segments[index].held.isRenewable(in: segments[index].reader.identity.epoch)
+  }
+
+  private mutating func rest(_ index: Int) {
+    if let segment = segments[index].segment.take() { BorrowedSegment.pass(segment) }
+  }
+
+  /// Lets go of a life whose last message was just taken: it is released as soon as its samples are dropped, whether or
+  /// not anybody looks for more.
+  private mutating func leaveIfRead(_ index: Int) {
+    guard segments[index].next >= segments[index].visible,
+      let end = segments[index].end ?? segments[index].reader.sealedCount, segments[index].next >= end
+    else { return }
+    let isResting = isResting(afterReading: index)
+    left.append(LeftSegment(segment: segments[index].segment.take()))
+    if !isResting { segments.remove(at: index) }
+  }
+
+  /// Says of the lives that were left, but are borrowed still, that they are read.
   private mutating func tellOfLeft() {
     for left in left {
       if let segment = left.segment { BorrowedSegment.pass(segment) }
@@ -212,6 +290,6 @@ struct StreamCursor {
   }
 
   private mutating func finish(_ index: Int) {
-    BorrowedSegment.pass(segments.remove(at: index).segment)
+    if let segment = segments.remove(at: index).segment { BorrowedSegment.pass(segment) }
   }
 }

@@ -20,7 +20,8 @@ final class SubscriptionCore: Sendable {
     /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
     var turn = 0
     var takenInTurn = 0
-    var mappings: [SegmentID: ReadMapping] = [:]
+    /// Everything that is mapped, also what is read.
+    var held: [SegmentID: HeldSegment] = [:]
     var waiting: WaitingTask?
     var failure: BusError?
     var ended: BusError?
@@ -162,37 +163,33 @@ final class SubscriptionCore: Sendable {
 
   func hand(_ handed: SegmentHanded, descriptor: consuming OwnedDescriptor?) {
     let id = handed.segment.id
-    let mapping: ReadMapping
-    if handed.warm, let warm = state.withLock({ $0.mappings[id] }) {
-      mapping = warm
+    let held: HeldSegment
+    if handed.warm, let warm = state.withLock({ $0.held[id] }) {
+      held = warm
     } else {
       do {
         guard let descriptor else { return }
         let (node, subscription) = (node, self.id)
-        mapping = try ReadMapping(
+        let mapping = try ReadMapping(
           descriptor: descriptor, id: id, capacity: Int(clamping: handed.capacity), populate: true,
           onUnmap: { node.send(.segmentUnmapped(id, by: subscription)) })
+        held = HeldSegment(mapping: mapping, place: handed.place, subscription: subscription, doze: doze, node: node)
       } catch {
         node.send(.releaseSegment(handed.segment, by: self.id))
         node.send(.segmentUnmapped(id, by: self.id))
         return update { $0.failure = .corruptSegment("\(handed.segment) can't be mapped: \(error)") }
       }
     }
-    let reader = SegmentReader(mapping: mapping, epoch: handed.segment.epoch)
-    let (node, subscription) = (node, self.id)
     update { state in
       guard state.ended != .closed, let index = state.cursor(of: handed.stream) else { return }
-      state.mappings[id] = mapping
-      state.cursors[index].add(
-        BorrowedSegment(
-          reader: reader, topic: state.cursors[index].topic, stream: handed.stream,
-          onPass: { node.send(.segmentPassed(handed.segment, by: subscription)) },
-          onRelease: { node.send(.releaseSegment(handed.segment, by: subscription)) }))
+      state.held[id] = held
+      state.cursors[index].add(held, epoch: handed.segment.epoch)
     }
   }
 
   func segmentSealed(_ sealed: SegmentSealed) {
     update { state in
+      state.held[sealed.segment.id]?.sealed(sealed.segment.epoch)
       if let index = state.cursor(of: sealed.stream) {
         state.cursors[index].sealed(sealed.segment, slots: sealed.slots)
       }
@@ -214,29 +211,29 @@ final class SubscriptionCore: Sendable {
 
   /// Unmaps as soon as no sample is borrowed from it.
   func forget(_ segment: SegmentID) {
-    let mapping = state.withLock { state in
+    let held = state.withLock { state in
       for index in state.cursors.indices { state.cursors[index].drop(segment) }
-      return state.mappings.removeValue(forKey: segment)
+      return state.held.removeValue(forKey: segment)
     }
     // Unmapped here, outside the lock.
-    _ = consume mapping
+    _ = consume held
   }
 
   // MARK: - The end
 
   func close() {
-    let (mappings, isFirst) = state.withLock { state in
-      guard state.ended != .closed else { return ([ReadMapping](), false) }
+    let (held, isFirst) = state.withLock { state in
+      guard state.ended != .closed else { return ([HeldSegment](), false) }
       state.ended = .closed
       for index in state.cursors.indices { state.cursors[index].dropAll() }
       state.cursors = []
-      defer { state.mappings = [:] }
-      return (Array(state.mappings.values), true)
+      defer { state.held = [:] }
+      return (Array(state.held.values), true)
     }
     ring()
     observer?.finish()
     if isFirst { node.closeSubscription(id) }
-    _ = consume mappings
+    _ = consume held
   }
 
   /// Nothing new will come; what was handed is read to its end.

@@ -41,9 +41,11 @@ typedef struct Poolbus__SubscriberJoined Poolbus__SubscriberJoined;
 typedef struct Poolbus__SubscriberLeft Poolbus__SubscriberLeft;
 typedef struct Poolbus__LeaseGranted Poolbus__LeaseGranted;
 typedef struct Poolbus__SegmentHanded Poolbus__SegmentHanded;
+typedef struct Poolbus__SegmentPromised Poolbus__SegmentPromised;
 typedef struct Poolbus__SegmentSealed Poolbus__SegmentSealed;
 typedef struct Poolbus__ForgetSegment Poolbus__ForgetSegment;
 typedef struct Poolbus__GiveBack Poolbus__GiveBack;
+typedef struct Poolbus__RetentionChanged Poolbus__RetentionChanged;
 typedef struct Poolbus__Lagged Poolbus__Lagged;
 typedef struct Poolbus__Snapshot Poolbus__Snapshot;
 typedef struct Poolbus__PoolRow Poolbus__PoolRow;
@@ -214,6 +216,7 @@ struct  Poolbus__ClosePublisher
 /*
  * A descriptor may come beside it: the subscription's wake page, a sealed memfd of one page that it alone writes. While
  * the page's first word is 1, the subscription reads without being rung; without a page it is rung for every message.
+ * Words 8 to 511 acknowledge segments, see SegmentHanded.place.
  */
 struct  Poolbus__Subscribe
 {
@@ -293,7 +296,8 @@ struct  Poolbus__SegmentReady
 
 
 /*
- * The publisher will commit nothing more.
+ * The publisher will commit nothing more in this life of the segment, which may be later than the one it was granted: it
+ * begins the next life by itself as soon as all who were promised the segment have acknowledged the last one.
  */
 struct  Poolbus__SealSegment
 {
@@ -376,7 +380,9 @@ typedef enum {
   POOLBUS__NODE_MESSAGE__BODY_SNAPSHOT = 12,
   POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_JOINED = 13,
   POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_LEFT = 14,
-  POOLBUS__NODE_MESSAGE__BODY_GIVE_BACK = 15
+  POOLBUS__NODE_MESSAGE__BODY_GIVE_BACK = 15,
+  POOLBUS__NODE_MESSAGE__BODY_SEGMENT_PROMISED = 16,
+  POOLBUS__NODE_MESSAGE__BODY_RETENTION_CHANGED = 17
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__NODE_MESSAGE__BODY__CASE)
 } Poolbus__NodeMessage__BodyCase;
 
@@ -400,6 +406,8 @@ struct  Poolbus__NodeMessage
     Poolbus__SubscriberJoined *subscriber_joined;
     Poolbus__SubscriberLeft *subscriber_left;
     Poolbus__GiveBack *give_back;
+    Poolbus__SegmentPromised *segment_promised;
+    Poolbus__RetentionChanged *retention_changed;
   };
 };
 #define POOLBUS__NODE_MESSAGE__INIT \
@@ -507,17 +515,25 @@ struct  Poolbus__StreamEnded
 
 
 /*
- * To a publisher: who listens to its handles. The subscription's wake page comes beside it if it has one.
+ * To a publisher: who listens to it. The subscription's wake page comes beside it if it has one.
  */
 struct  Poolbus__SubscriberJoined
 {
   ProtobufCMessage base;
   uint64_t stream;
   uint64_t subscription;
+  /*
+   * subscriptions, but for observers, that have joined the stream so far
+   */
+  uint64_t joins;
+  /*
+   * wants every handle, and holds nothing
+   */
+  protobuf_c_boolean observes;
 };
 #define POOLBUS__SUBSCRIBER_JOINED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__subscriber_joined__descriptor) \
-    , 0, 0 }
+    , 0, 0, 0, 0 }
 
 
 struct  Poolbus__SubscriberLeft
@@ -543,14 +559,19 @@ struct  Poolbus__LeaseGranted
   uint32_t epoch;
   uint64_t capacity;
   protobuf_c_boolean warm;
+  /*
+   * others wait for memory: as with GiveBack
+   */
+  protobuf_c_boolean short_;
 };
 #define POOLBUS__LEASE_GRANTED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__lease_granted__descriptor) \
-    , 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0 }
 
 
 /*
- * Read-only descriptor beside it, unless the subscription has the segment mapped from an earlier epoch (`warm`).
+ * Read-only descriptor beside it, unless the subscription has the segment mapped from an earlier epoch (`warm`). The
+ * segment may be in a later life by now, which its header tells.
  */
 struct  Poolbus__SegmentHanded
 {
@@ -561,14 +582,36 @@ struct  Poolbus__SegmentHanded
   uint32_t epoch;
   uint64_t capacity;
   protobuf_c_boolean warm;
+  /*
+   * The 64-bit word of the wake page that acknowledges the segment: the lower half of its number, then the epoch of the
+   * last life that the subscription has read and let go of, each 32 bits. 0: none; ReleaseSegment says so.
+   */
+  uint32_t place;
 };
 #define POOLBUS__SEGMENT_HANDED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__segment_handed__descriptor) \
-    , 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0 }
 
 
 /*
- * The publisher is gone: what it had committed is all there is. (A living publisher says so in the segment's header.)
+ * To a publisher: where a subscription acknowledges one of its segments. Nobody needs the life of a segment any more when
+ * all SubscriberJoined that are no observers have acknowledged it, and `joins` is not less than the header's word.
+ */
+struct  Poolbus__SegmentPromised
+{
+  ProtobufCMessage base;
+  uint64_t stream;
+  uint64_t segment;
+  uint64_t subscription;
+  uint32_t place;
+};
+#define POOLBUS__SEGMENT_PROMISED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__segment_promised__descriptor) \
+    , 0, 0, 0, 0 }
+
+
+/*
+ * This life of the segment has ended, with so many messages, and the node waits for ReleaseSegment.
  */
 struct  Poolbus__SegmentSealed
 {
@@ -599,16 +642,30 @@ struct  Poolbus__ForgetSegment
 
 
 /*
- * To a publisher: others wait for memory. Seal this life of the segment if nothing was written to it yet.
+ * To a publisher: others wait for memory. Seal what is not written to, and from now on what is filled, until a lease is
+ * granted that is not `short`.
  */
 struct  Poolbus__GiveBack
 {
   ProtobufCMessage base;
-  uint64_t segment;
-  uint32_t epoch;
+  uint64_t stream;
 };
 #define POOLBUS__GIVE_BACK__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__give_back__descriptor) \
+    , 0 }
+
+
+/*
+ * To a publisher: whether its topic keeps messages beyond acknowledgement. As long as it does, seal what is filled.
+ */
+struct  Poolbus__RetentionChanged
+{
+  ProtobufCMessage base;
+  uint64_t stream;
+  protobuf_c_boolean retained;
+};
+#define POOLBUS__RETENTION_CHANGED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__retention_changed__descriptor) \
     , 0, 0 }
 
 
@@ -1309,6 +1366,25 @@ Poolbus__SegmentHanded *
 void   poolbus__segment_handed__free_unpacked
                      (Poolbus__SegmentHanded *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__SegmentPromised methods */
+void   poolbus__segment_promised__init
+                     (Poolbus__SegmentPromised         *message);
+size_t poolbus__segment_promised__get_packed_size
+                     (const Poolbus__SegmentPromised   *message);
+size_t poolbus__segment_promised__pack
+                     (const Poolbus__SegmentPromised   *message,
+                      uint8_t             *out);
+size_t poolbus__segment_promised__pack_to_buffer
+                     (const Poolbus__SegmentPromised   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__SegmentPromised *
+       poolbus__segment_promised__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__segment_promised__free_unpacked
+                     (Poolbus__SegmentPromised *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__SegmentSealed methods */
 void   poolbus__segment_sealed__init
                      (Poolbus__SegmentSealed         *message);
@@ -1365,6 +1441,25 @@ Poolbus__GiveBack *
                       const uint8_t       *data);
 void   poolbus__give_back__free_unpacked
                      (Poolbus__GiveBack *message,
+                      ProtobufCAllocator *allocator);
+/* Poolbus__RetentionChanged methods */
+void   poolbus__retention_changed__init
+                     (Poolbus__RetentionChanged         *message);
+size_t poolbus__retention_changed__get_packed_size
+                     (const Poolbus__RetentionChanged   *message);
+size_t poolbus__retention_changed__pack
+                     (const Poolbus__RetentionChanged   *message,
+                      uint8_t             *out);
+size_t poolbus__retention_changed__pack_to_buffer
+                     (const Poolbus__RetentionChanged   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__RetentionChanged *
+       poolbus__retention_changed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__retention_changed__free_unpacked
+                     (Poolbus__RetentionChanged *message,
                       ProtobufCAllocator *allocator);
 /* Poolbus__Lagged methods */
 void   poolbus__lagged__init
@@ -1617,6 +1712,9 @@ typedef void (*Poolbus__LeaseGranted_Closure)
 typedef void (*Poolbus__SegmentHanded_Closure)
                  (const Poolbus__SegmentHanded *message,
                   void *closure_data);
+typedef void (*Poolbus__SegmentPromised_Closure)
+                 (const Poolbus__SegmentPromised *message,
+                  void *closure_data);
 typedef void (*Poolbus__SegmentSealed_Closure)
                  (const Poolbus__SegmentSealed *message,
                   void *closure_data);
@@ -1625,6 +1723,9 @@ typedef void (*Poolbus__ForgetSegment_Closure)
                   void *closure_data);
 typedef void (*Poolbus__GiveBack_Closure)
                  (const Poolbus__GiveBack *message,
+                  void *closure_data);
+typedef void (*Poolbus__RetentionChanged_Closure)
+                 (const Poolbus__RetentionChanged *message,
                   void *closure_data);
 typedef void (*Poolbus__Lagged_Closure)
                  (const Poolbus__Lagged *message,
@@ -1689,9 +1790,11 @@ extern const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__subscriber_left__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__lease_granted__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_handed__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__segment_promised__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_sealed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__forget_segment__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__give_back__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__retention_changed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__lagged__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__snapshot__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__pool_row__descriptor;

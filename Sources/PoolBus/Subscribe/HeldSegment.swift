@@ -1,0 +1,69 @@
+import BusProtocol
+import PooledMemory
+import Synchronization
+import Vocabulary
+
+/// A segment that a subscription has mapped, through all of its lives; and how it says that it has read one.
+///
+/// As long as the segment is its publisher's to write, the subscription says so in its wake page, where the publisher
+/// looks before it begins the next life: that costs no message. Once the node has sealed a life, the node waits for it,
+/// and is told by message.
+final class HeldSegment: Sendable {
+  let mapping: ReadMapping
+  private let place: UInt32
+  private let subscription: SubscriptionID
+  private let doze: Doze?
+  private let node: NodeConnection?
+  /// The life that the node waits for; 0 for none.
+  private let awaited = Atomic<UInt32>(0)
+  private let passed = Atomic<UInt32>(0)
+  private let released = Atomic<UInt32>(0)
+
+  /// - Parameters:
+  ///   - place: where in the wake page; 0 for nowhere.
+  ///   - node: nil in tests that have none.
+  init(mapping: ReadMapping, place: UInt32, subscription: SubscriptionID, doze: Doze?, node: NodeConnection?) {
+    self.mapping = mapping
+    self.place = doze == nil ? 0 : place
+    self.subscription = subscription
+    self.doze = doze
+    self.node = node
+  }
+
+  var id: SegmentID { mapping.id }
+
+  /// Whether its publisher may begin a next life of it as soon as this one is acknowledged.
+  func isRenewable(in epoch: UInt32) -> Bool { place > 0 && awaited.load(ordering: .relaxed) < epoch }
+
+  // Both sides of the two below write, and then look at what the other wrote, in one order that all agree on: so one of
+  // them at least sees both, and tells the node. Telling it twice does no harm.
+
+  /// The node has sealed this life, and waits for it to be released.
+  func sealed(_ epoch: UInt32) {
+    awaited.store(epoch, ordering: .sequentiallyConsistent)
+    if released.load(ordering: .sequentiallyConsistent) >= epoch {
+      node?.send(.releaseSegment(identity(epoch), by: subscription))
+    } else if passed.load(ordering: .sequentiallyConsistent) >= epoch {
+      node?.send(.segmentPassed(identity(epoch), by: subscription))
+    }
+  }
+
+  /// This life is read to its end, but borrowed still.
+  func pass(_ epoch: UInt32) {
+    passed.store(epoch, ordering: .sequentiallyConsistent)
+    if isAwaited(epoch) { node?.send(.segmentPassed(identity(epoch), by: subscription)) }
+  }
+
+  /// Nobody reads this life any more.
+  func release(_ epoch: UInt32) {
+    doze?.acknowledge(identity(epoch), at: place)
+    released.store(epoch, ordering: .sequentiallyConsistent)
+    if isAwaited(epoch) { node?.send(.releaseSegment(identity(epoch), by: subscription)) }
+  }
+
+  private func isAwaited(_ epoch: UInt32) -> Bool {
+    place == 0 || awaited.load(ordering: .sequentiallyConsistent) == epoch
+  }
+
+  private func identity(_ epoch: UInt32) -> SegmentIdentity { SegmentIdentity(id: id, epoch: epoch) }
+}

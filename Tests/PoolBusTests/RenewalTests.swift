@@ -1,0 +1,111 @@
+import TestSupport
+import Testing
+
+@testable import PoolBus
+
+/// Publishers write their segments anew, without the node, as soon as all who were promised them have read them.
+@Suite struct RenewalTests {
+  @Test(.timeLimit(.minutes(5)), arguments: [100, 100_000, 3_000_000])
+  func aStreamThatIsReadNeedsNoFurtherSegments(size: Int) async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      func exchange(_ count: Int) async throws {
+        for _ in 1...count {
+          let loan = try await publisher.loan(byteCount: size)
+          try loan.publish()
+          #expect(try await subscriber.next()?.byteCount == size)
+        }
+      }
+      try await exchange(2_000)
+      let before = try await bus.inspect().pool
+      try await exchange(2_000)
+      let after = try await bus.inspect().pool
+      #expect(after.segmentsLeased == before.segmentsLeased && after.segmentsReclaimed == before.segmentsReclaimed)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(5))) func aSampleThatIsHeldIsNeverWrittenAnew() async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      try await publisher.publish(copying: [UInt8](repeating: 1, count: 20_000))
+      let held = try #require(await firstSample(subscriber))
+      for _ in 1...500 {
+        try await publisher.publish(copying: [UInt8](repeating: 2, count: 20_000))
+        _ = try await nextBytes(subscriber)
+      }
+      held.check { sample in
+        for index in 0..<sample.byteCount { #expect(sample.bytes.byte(at: index) == 1) }
+      }
+    }
+  }
+
+  /// Subscriptions come and go while a stream renews its segments: each sees all from its first message on.
+  @Test(.timeLimit(.minutes(5))) func whoJoinsMissesNothing() async throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SplitMix64(seed: seed)
+    try await withBus { bus in
+      let publisher = try await bus.publisher(for: "a")
+      var readers: [(subscriber: Subscriber, next: UInt64)] = []
+      for number in 1...4_000 as ClosedRange<UInt64> {
+        try await publisher.publish(copying: [UInt8](repeating: UInt8(number & 0xFF), count: 5_000))
+        if readers.count < 4, Int.random(in: 0..<20, using: &random) == 0 {
+          readers.append((try await bus.subscriber(to: "a"), number + 1))
+        }
+        for index in readers.indices.reversed() {
+          // Nearly always all that is there; at times it lags behind by a few.
+          while readers[index].next <= number, Int.random(in: 0..<10, using: &random) > 0 {
+            let received = try #require(await nextBytes(readers[index].subscriber))
+            #expect(received.sequence == readers[index].next, "seed \(seed)")
+            #expect(received.bytes.allSatisfy { $0 == UInt8(received.sequence & 0xFF) }, "seed \(seed)")
+            readers[index].next += 1
+          }
+          if Int.random(in: 0..<100, using: &random) == 0 { readers.remove(at: index) }
+        }
+      }
+    }
+  }
+
+  @Test func whatATopicKeepsIsNotWrittenAnew() async throws {
+    try await withBus { bus in
+      let keeping = PublisherOptions(retention: Retention(messages: 50))
+      let publisher = try await bus.publisher(for: "a", options: keeping)
+      let subscriber = try await bus.subscriber(to: "a")
+      for number in 1...200 {
+        try await publisher.publish(copying: [UInt8](repeating: UInt8(number), count: 5_000))
+        _ = try await nextBytes(subscriber)
+      }
+      let late = try await bus.subscriber(to: "a")
+      for sequence in 151...200 as ClosedRange<UInt64> {
+        #expect(try await nextBytes(late)?.sequence == sequence)
+      }
+    }
+  }
+
+  /// What a publisher keeps for its next messages is others' when they need it.
+  @Test(.timeLimit(.minutes(5))) func whatRestsIsGivenBackToWhoWaits() async throws {
+    try await withBus(contribution: 512 << 10) { bus in
+      let (first, second) = (try await bus.publisher(for: "a"), try await bus.publisher(for: "b"))
+      let subscriber = try await bus.subscriber(to: "**")
+      for _ in 1...100 {
+        try await first.publish(copying: [UInt8](repeating: 1, count: 50_000))
+        _ = try await nextBytes(subscriber)
+      }
+      try await second.publish(copying: [UInt8](repeating: 1, count: 330_000))
+      #expect(try await nextBytes(subscriber)?.bytes.count == 330_000)
+      for _ in 1...100 {
+        try await first.publish(copying: [UInt8](repeating: 1, count: 50_000))
+        #expect(try await nextBytes(subscriber)?.bytes.count == 50_000)
+      }
+    }
+  }
+}
+
+extension RawSpan {
+  /// - Parameter index: below `byteCount`.
+  fileprivate func byte(at index: Int) -> UInt8 {
+    // SAFETY: any byte is a UInt8.
+    unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
+  }
+}
