@@ -68,7 +68,7 @@ extension Ledger {
     }
   }
 
-  /// Asks publishers for what they have leased and do not write to.
+  /// Asks publishers to seal what they have leased: what is read of it then comes back.
   func askBack(_ actions: inout [LedgerAction]) {
     for stream in streams.values.sorted(by: { $0.id < $1.id }) where !stream.isClosed {
       guard stream.segments.contains(where: { segments[$0]?.state == .leased }) else { continue }

@@ -19,7 +19,7 @@ public enum LedgerAction: Equatable, Sendable {
   case hand(SegmentIdentity, to: SubscriptionID, stream: StreamID, warm: Bool)
   /// This life is over, and its release awaited. Only for segments that were handed.
   case tellSealed(SegmentIdentity, to: SubscriptionID, stream: StreamID, slots: UInt32)
-  /// Ask the publisher to seal what it does not write to.
+  /// Ask the publisher to seal what it has leased.
   case askBack(StreamID)
   /// Ask the holder to unmap the segment as soon as nothing is borrowed, and to say so.
   case forget(SegmentID, Holder)

@@ -20,3 +20,7 @@ public enum Clock {
 /// Tells the processor that this thread spins, so that the other hardware thread of its core gets more of it.
 @inline(__always)
 public func spinHint() { poolbus_spin_hint() }
+
+/// Asks the processor for the cache line at an address that will be read soon.
+@inline(__always)
+public func prefetch(_ address: UnsafeRawPointer) { unsafe poolbus_prefetch(address) }

@@ -91,6 +91,15 @@ public final class SegmentReader: Sendable {
       attributesOffset: Int(entry.attributesOffset))
   }
 
+  /// Asks for a payload's first cache line ahead, while its slot is being read.
+  ///
+  /// - Parameter offset: where the payload probably lies: see ``Slot/following``.
+  @inline(__always)
+  public func prefetch(at offset: Int) {
+    // SAFETY: nothing is read; the address need not even be valid.
+    unsafe Platform.prefetch(mapping.mapping.base + min(max(offset, 0), capacity))
+  }
+
   /// The sequence that a slot claims, unchecked: to see how far a run of messages may go before each is looked at.
   ///
   /// - Parameter index: below a ``committed`` that this thread has seen.

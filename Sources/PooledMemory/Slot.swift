@@ -18,6 +18,12 @@ public struct Slot: Hashable, Sendable {
   let offset: Int
   let attributesOffset: Int
 
+  /// Where the next message's payload lies, if it was loaned next and asked for no more than the usual alignment.
+  public var following: Int {
+    SegmentLayout.roundUp(
+      max(offset + byteCount, attributesOffset + attributesByteCount), to: SegmentLayout.minimumAlignment)
+  }
+
   /// Whether the payload's address is a multiple of a power of two, here and in every process that maps the segment.
   public func isAligned(to alignment: Int) -> Bool { offset % alignment == 0 }
 }

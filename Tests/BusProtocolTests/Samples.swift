@@ -105,7 +105,8 @@ struct Samples {
           subscription: id(), stream: id(), topic: topic(), handleEndpoint: text(), firstSequence: uint64())),
       .streamEnded(StreamEnded(subscription: id(), stream: id())),
       .leaseGranted(
-        LeaseGranted(request: uint64(from: 1), stream: id(), segment: segment(), capacity: capacity(), warm: bool(),
+        LeaseGranted(
+          request: uint64(from: 1), stream: id(), segment: segment(), capacity: capacity(), warm: bool(),
           isShort: bool())),
       .segmentHanded(
         SegmentHanded(

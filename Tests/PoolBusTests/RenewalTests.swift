@@ -83,6 +83,21 @@ import Testing
     }
   }
 
+  /// Publishers that have segments half full and are silent starve nobody.
+  @Test(.timeLimit(.minutes(5))) func whatIsHalfFullIsGivenBackToWhoWaits() async throws {
+    try await withBus(contribution: 512 << 10) { bus in
+      let subscriber = try await bus.subscriber(to: "**")
+      var publishers: [Publisher] = []
+      for number in 1...20 {
+        let publisher = try await bus.publisher(for: "a/\(number)")
+        publishers.append(publisher)
+        try await publisher.publish(copying: [UInt8](repeating: 1, count: 30_000))
+        #expect(try await nextBytes(subscriber)?.bytes.count == 30_000)
+      }
+      #expect(publishers.count == 20)
+    }
+  }
+
   /// What a publisher keeps for its next messages is others' when they need it.
   @Test(.timeLimit(.minutes(5))) func whatRestsIsGivenBackToWhoWaits() async throws {
     try await withBus(contribution: 512 << 10) { bus in

@@ -88,7 +88,7 @@ import Vocabulary
     stream.publish(in: segment)
     segment.writer.seal()
     guard case .message(let index, let slot) = stream.cursor.look() else { throw NoMessage() }
-    var sample: BorrowedSegment? = stream.cursor.take(slot, at: index)
+    var sample: StreamCursor.Message? = stream.cursor.take(slot, at: index)
     guard case .nothing = stream.cursor.look() else { throw NoMessage() }
     #expect(!stream.hasAcknowledged(segment) && sample != nil)
     sample = nil
@@ -217,6 +217,10 @@ private struct TestStream {
   mutating func readAll() throws -> [UInt64] {
     var sequences: [UInt64] = []
     while true {
+      if let message = cursor.takeAtHand(limit: 1) {
+        sequences.append(message.slot.sequence)
+        continue
+      }
       switch cursor.look() {
       case .message(let index, let slot):
         sequences.append(slot.sequence)

@@ -161,7 +161,8 @@ import Vocabulary
     let opening = world.tell(second, .openPublisher(keep))
     #expect(opening.contains(.send(.retention(stream, isRetained: true), to: first)))
     let forget = OpenPublisher(request: 8, topic: try TopicName("a"), whenFull: .fail, retention: Retention.none)
-    #expect(world.tell(second, .openPublisher(forget)).contains(.send(.retention(stream, isRetained: false), to: first)))
+    #expect(
+      world.tell(second, .openPublisher(forget)).contains(.send(.retention(stream, isRetained: false), to: first)))
   }
 
   @Test func theDeadLeaveNothingBehind() throws {

@@ -15,8 +15,8 @@ public enum NodeMessage: Hashable, Sendable {
   /// Unmap, when nothing is borrowed any more, and answer ``ClientMessage/segmentUnmapped(_:by:)``; nil speaks of the
   /// publisher's own mapping.
   case forgetSegment(SegmentID, by: SubscriptionID?)
-  /// To a publisher: others wait for memory. Seal what is not written to, and from now on what is filled, until a lease
-  /// is granted that says otherwise.
+  /// To a publisher: others wait for memory. Seal all segments, and from now on each as soon as it is filled, until a lease
+  /// is granted that is not ``LeaseGranted/isShort``.
   case giveBack(StreamID)
   /// To a publisher: whether its topic keeps messages beyond acknowledgement. As long as it does, seal what is filled.
   case retention(StreamID, isRetained: Bool)

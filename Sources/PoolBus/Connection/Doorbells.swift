@@ -94,7 +94,7 @@ final class Doorbells {
           if let handle { observer.add(handle, topic: stream.topic) }
         } else {
           // At every handle: who was rung by the one before may have read all and be asleep again.
-          stream.subscriptions[index].ring()
+          stream.subscriptions[index].ring(for: id)
         }
         index += 1
       }

@@ -8,7 +8,7 @@ struct Lane {
   enum Kind: Hashable { case small, large }
 
   /// Messages that need a larger segment than this are large.
-  static let largestShared = SegmentSizing.largest / 4
+  static let largestShared = SegmentSizing.largest
   /// How many messages, at least, a segment that is shared has room for.
   static let shared = 4
   /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, one or

@@ -34,6 +34,11 @@ public final class Publisher: Sendable {
   public func tryLoan(
     byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
   ) throws(BusError) -> Loan? {
+    if attributes.isEmpty,
+      let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment)
+    {
+      return Loan(writer: segment, reservation: reservation, elementStride: 0)
+    }
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
     guard case .reserved(let segment, let reservation) = try core.attempt(wish, { wish.reserve(in: $0) }) else {
       return nil
@@ -89,6 +94,11 @@ public final class Publisher: Sendable {
   private func loan(
     byteCount: Int, alignment: Int, attributes: MessageAttributes, elementStride: UInt32
   ) async throws -> Loan {
+    if attributes.isEmpty,
+      let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment)
+    {
+      return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
+    }
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
     while true {
       switch try core.attempt(wish, { wish.reserve(in: $0) }) {

@@ -117,6 +117,26 @@ final class PublisherCore: Sendable {
       lane: capacity > Lane.largestShared ? .large : .small)
   }
 
+  /// Room for a message without attributes in the segment at hand, as for nearly every message; nil if one must look for
+  /// it, or the request makes no sense.
+  @inline(__always)
+  func reserveAtHand(byteCount: Int, alignment: Int) -> (LeasedSegment, Reservation)? {
+    // Of larger alignments, and of payloads about the limit between the lanes, the other way takes care.
+    guard alignment <= SegmentLayout.headerByteCount else { return nil }
+    return state.withLock { state in
+      guard let current = byteCount <= Lane.largestShared / 2 ? state.small.current : state.large.current,
+        current.lane == .small || byteCount > Lane.largestShared,
+        let reservation = current.log.reserve(byteCount: byteCount, alignment: alignment, attributes: Span())
+      else { return nil }
+      let free = current.log.freeByteCount
+      if free < current.log.capacity / 2 {
+        if !current.hasSuccessor { leaseAhead(of: current, in: &state) }
+        retireIfFull(current, byteCount, in: &state)
+      }
+      return (current, reservation)
+    }
+  }
+
   /// Room for the wish, or the lease that will bring it.
   ///
   /// - Parameter reserve: takes the room from a segment; nil if that has too little.
@@ -124,9 +144,10 @@ final class PublisherCore: Sendable {
   func attempt<Room: Sendable>(_ wish: Wish, _ reserve: (SegmentWriter) -> Room?) throws(BusError) -> Attempt<Room> {
     try state.withLock { state throws(BusError) in
       // The way of nearly every message: the current segment has room for it.
-      if let current = state[wish.lane].current, let room = reserve(current.log) {
+      if let current = wish.lane == .small ? state.small.current : state.large.current, let room = reserve(current.log)
+      {
         if current.needsSuccessor { leaseAhead(of: current, in: &state) }
-        retireIfFull(current, wish, in: &state)
+        retireIfFull(current, wish.byteCount, in: &state)
         return .reserved(current, room)
       }
       if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
@@ -155,7 +176,7 @@ final class PublisherCore: Sendable {
     if let current = state[wish.lane].current { retire(current, in: &state) }
     state[wish.lane].begin(with: next, isRenewed: isRenewed, now: Clock.monotonicNanoseconds)
     if next.needsSuccessor { leaseAhead(of: next, in: &state) }
-    retireIfFull(next, wish, in: &state)
+    retireIfFull(next, wish.byteCount, in: &state)
     return .reserved(next, room)
   }
 
@@ -208,18 +229,22 @@ final class PublisherCore: Sendable {
     let unsealed = state.held.values.reduce(0) { $0 + ($1.isSealed ? 0 : $1.log.capacity) }
     guard wish.capacity > limit - unsealed else { return }
     sealUnused(in: &state)
-    for kind in [Lane.Kind.small, .large] {
-      if let current = state[kind].current.take() { retire(current, in: &state) }
-    }
+    retireCurrent(in: &state)
   }
 
   // MARK: - A segment's life ends
 
   /// Retires a segment that has no room for another such message: it is read, and can be written anew, the sooner.
-  private func retireIfFull(_ segment: LeasedSegment, _ wish: Wish, in state: inout State) {
-    guard segment.log.freeByteCount < wish.capacity - SegmentLayout.headerByteCount else { return }
+  private func retireIfFull(_ segment: LeasedSegment, _ byteCount: Int, in state: inout State) {
+    guard segment.log.freeByteCount < byteCount + SegmentLayout.slotByteCount else { return }
     state[segment.lane].current = nil
     retire(segment, in: &state)
+  }
+
+  private func retireCurrent(in state: inout State) {
+    for kind in [Lane.Kind.small, .large] {
+      if let current = state[kind].current.take() { retire(current, in: &state) }
+    }
   }
 
   /// No further loans from it; its life ends as soon as the last that is out has come back.
@@ -373,11 +398,13 @@ final class PublisherCore: Sendable {
     }
   }
 
-  /// Others wait for memory: what rests, or was leased ahead and is unused, goes back.
+  /// Others wait for memory: all goes back, as soon as it is read, and the next lease will be of less.
   func giveBack() {
     state.withLock { state in
       state.isShort = true
       sealUnused(in: &state)
+      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink() }
+      retireCurrent(in: &state)
     }
   }
 

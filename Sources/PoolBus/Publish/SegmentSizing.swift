@@ -2,7 +2,7 @@
 /// busy ones stay in the caches; larger as it runs ahead of them, so that a fast stream asks its node seldom.
 struct SegmentSizing {
   static let smallest = 64 << 10
-  static let largest = 8 << 20
+  static let largest = 2 << 20
   /// A segment that lasted less than this was too small.
   static let shortLife: UInt64 = 50_000_000
   /// One that lasted longer than this was larger than it need be.
@@ -11,6 +11,9 @@ struct SegmentSizing {
   /// Bytes of the next segment, header and slots included.
   private(set) var capacity = smallest
   private var started: UInt64?
+
+  /// Others need memory, too.
+  mutating func shrink() { capacity = max(capacity / 2, Self.smallest) }
 
   /// A segment was filled and the next begins; `now` in nanoseconds of a monotonic clock.
   ///

@@ -1,26 +1,34 @@
 import Synchronization
 
 /// How long spinning is worth while: about twice what it would have had to last lately, and hardly at all if it would
-/// have lasted too long, or if somebody else needs the core.
+/// have lasted too long, or if somebody else needs the core. Now and then it spins long all the same: two that answer each
+/// other and both block see only each other's wake-ups, and would never learn that spinning pays.
 ///
 /// Times are nanoseconds.
 final class AdaptiveSpin: Sendable {
-  /// A wake-up across cores costs some 20 us: a longer wait is better blocked.
-  static let longest: UInt64 = 100_000
+  /// As long as two wake-ups with ZeroMQ take: a longer wait is better blocked.
+  static let longest: UInt64 = 200_000
   /// Spun even by who has learnt that it does not pay.
   static let shortest: UInt64 = 1_000
   /// Who spins looks at the clock far more often than this, unless its core was taken away.
   static let preempted: UInt64 = 50_000
 
-  private let learnt = Atomic<UInt64>(20_000)
+  /// Of so many waits one is spun as long as spinning may ever pay.
+  static let exploration: UInt64 = 32
 
-  /// How long to spin now.
-  var budget: UInt64 { learnt.load(ordering: .relaxed) }
+  private let learnt = Atomic<UInt64>(20_000)
+  private let waits = Atomic<UInt64>(0)
+
+  /// How long to spin now, as a wait begins.
+  func budget() -> UInt64 {
+    let isExploring = waits.add(1, ordering: .relaxed).newValue.isMultiple(of: Self.exploration)
+    return isExploring ? Self.longest : learnt.load(ordering: .relaxed)
+  }
 
   /// A message came so long after the wait began, whether it was seen by spinning or by being woken.
   func came(after duration: UInt64) {
     let wanted = duration > Self.longest ? Self.shortest : min(max(duration &* 2, 20_000), Self.longest)
-    learnt.store((budget &* 3 &+ wanted) / 4, ordering: .relaxed)
+    learnt.store((learnt.load(ordering: .relaxed) &* 3 &+ wanted) / 4, ordering: .relaxed)
   }
 
   /// The core was taken away while it spun: others need it more.

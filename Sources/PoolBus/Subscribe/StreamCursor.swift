@@ -18,6 +18,14 @@ struct StreamCursor {
     case finished
   }
 
+  /// A message that was taken, and borrows its segment.
+  struct Message {
+    var segment: BorrowedSegment
+    var slot: Slot
+    /// How many messages of the stream lie there, this one included.
+    var count = 1
+  }
+
   struct OpenSegment {
     let held: HeldSegment
     /// The life that is read; nil once it is read to its end: the segment rests.
@@ -32,6 +40,8 @@ struct StreamCursor {
     var end: UInt32?
     /// The next slot, if it was read already and its turn had not come.
     var peeked: Slot?
+    /// Where the next payload probably lies.
+    var following = 0
 
     init(_ held: HeldSegment, _ segment: BorrowedSegment) {
       self.held = held
@@ -55,6 +65,8 @@ struct StreamCursor {
   private var left: [LeftSegment] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.
   private var takesAny = false
+  /// Where the last message was taken from.
+  private var atHand = 0
 
   init(topic: TopicName, stream: StreamID, firstSequence: UInt64) {
     self.topic = topic
@@ -106,6 +118,32 @@ struct StreamCursor {
 
   // MARK: - Reading
 
+  /// Takes the next message if it lies where the last one did, as nearly always; nil if one must look for it.
+  @inline(__always)
+  mutating func takeAtHand(limit: Int) -> Message? {
+    let index = atHand
+    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny, let segment = segments[index].segment,
+      segments[index].peeked == nil
+    else { return nil }
+    let next = segments[index].next
+    if next >= segments[index].visible {
+      guard segments[index].end == nil, let committed = segment.reader.committedInThisLife, committed > next else {
+        return nil
+      }
+      segments[index].visible = committed
+    }
+    segment.reader.prefetch(at: segments[index].following)
+    guard let slot = try? segment.reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else {
+      return nil
+    }
+    if limit > 1 { return take(slot, at: index, limit: limit) }
+    segments[index].next = next + 1
+    segments[index].following = slot.following
+    expected = slot.sequence + 1
+    if next + 1 >= segments[index].visible { leaveIfRead(index) }
+    return Message(segment: segment, slot: slot)
+  }
+
   /// What comes next, without taking it.
   mutating func look() -> Look {
     if !left.isEmpty { tellOfLeft() }
@@ -141,22 +179,12 @@ struct StreamCursor {
     return hasEnded && segments.allSatisfy { $0.segment == nil } ? .finished : .nothing
   }
 
-  /// Takes the message that ``look()`` found; whoever holds the segment borrows it.
-  mutating func take(_ slot: Slot, at index: Int) -> BorrowedSegment {
-    let segment = found(at: index)
-    segments[index].next += 1
-    segments[index].peeked = nil
-    leaveIfRead(index)
-    advance(to: slot.sequence == .max ? .max : slot.sequence + 1)
-    takesAny = false
-    return segment
-  }
-
   /// Takes the message that ``look()`` found, and as many as follow it in the stream and lie behind it in its segment.
   ///
   /// - Parameter limit: how many at the most; 1 or more.
-  mutating func takeRun(_ slot: Slot, at index: Int, limit: Int) -> (segment: BorrowedSegment, count: Int) {
-    let segment = found(at: index)
+  mutating func take(_ slot: Slot, at index: Int, limit: Int = 1) -> Message {
+    guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
+    atHand = index
     let reader = segments[index].reader
     let end = segments[index].visible
     let start = segments[index].next
@@ -173,7 +201,7 @@ struct StreamCursor {
     leaveIfRead(index)
     advance(to: sequence == 0 ? .max : sequence)
     takesAny = false
-    return (segment, Int(next - start))
+    return Message(segment: segment, slot: slot, count: Int(next - start))
   }
 
   /// Moves past the lost messages that ``look()`` found.
@@ -188,11 +216,6 @@ struct StreamCursor {
   private mutating func advance(to sequence: UInt64) {
     expected = sequence
     if !lost.isEmpty { lost.remove(contentsOf: 0..<sequence) }
-  }
-
-  private func found(at index: Int) -> BorrowedSegment {
-    guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
-    return segment
   }
 
   private enum Peek {
@@ -218,7 +241,11 @@ struct StreamCursor {
         segments[index].visible = end.map { min($0, committed) } ?? committed
         if next >= segments[index].visible {
           guard let end else { return .nothingYet }
-          if next < end { throw missing(from: index, committed: committed, end: end) }
+          if next < end {
+            // A publisher that lives says how many there will be just before it says that they are there.
+            guard segments[index].end != nil else { return .nothingYet }
+            throw missing(from: index, committed: committed, end: end)
+          }
           if !isResting(afterReading: index) { return .exhausted }
           rest(index)
           continue

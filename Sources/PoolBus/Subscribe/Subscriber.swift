@@ -78,7 +78,8 @@ public final class Subscriber: Sendable {
   /// Looks for the next message, and unless it blocks at once, goes on looking for a while.
   private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
     do {
-      if let message = try core.take(limit: limit) { return .message(message) }
+      // A few of many streams: before it sleeps, it looks at all.
+      if let message = try core.take(limit: limit, everywhere: false) { return .message(message) }
       guard waiting != .block else { return .nothing }
       start = start ?? Clock.realtimeNanoseconds
       if let message = try spinForMessage(limit) { return .message(message) }
@@ -92,11 +93,11 @@ public final class Subscriber: Sendable {
   /// Watches the segments for a while; with `.adaptive`, for as long as that has lately paid.
   private func spinForMessage(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
     let start = Clock.monotonicNanoseconds
-    let budget = waiting == .spin ? AdaptiveSpin.longest : spin.budget
+    let budget = waiting == .spin ? AdaptiveSpin.longest : spin.budget()
     var last = start
     while true {
       for _ in 0..<32 {
-        if let message = try core.take(limit: limit) { return message }
+        if let message = try core.take(limit: limit, everywhere: false) { return message }
         spinHint()
       }
       let now = Clock.monotonicNanoseconds

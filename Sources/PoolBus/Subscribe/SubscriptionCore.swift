@@ -20,6 +20,8 @@ final class SubscriptionCore: Sendable {
     /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
     var turn = 0
     var takenInTurn = 0
+    /// The cursor that is looked at next when it is another's turn.
+    var patrol = 0
     /// Everything that is mapped, also what is read.
     var held: [SegmentID: HeldSegment] = [:]
     var waiting: WaitingTask?
@@ -28,15 +30,13 @@ final class SubscriptionCore: Sendable {
     var lagged: UInt64 = 0
   }
 
-  struct Message {
-    var segment: BorrowedSegment
-    var slot: Slot
-    /// How many messages of the stream lie there, this one included.
-    var count = 1
-  }
+  typealias Message = StreamCursor.Message
 
   /// Messages of one stream in a row while others have some, too.
   private static let turnLength = 64
+  /// How many other streams are looked at when a turn is over, and when the stream whose turn it is has nothing: few, so
+  /// that a busy stream among a thousand idle ones is read as fast as one alone.
+  private static let (patrolAfterTurn, patrolWhenEmpty) = (32, 4)
 
   init(id: SubscriptionID, pattern: TopicPattern, node: NodeConnection, doze: Doze?, observer: HandleQueue?) {
     self.doze = doze
@@ -50,47 +50,24 @@ final class SubscriptionCore: Sendable {
 
   /// The next message, with those that follow it in one place, or nil if none is there.
   ///
-  /// - Parameter limit: how many messages at the most.
+  /// - Parameters:
+  ///   - limit: how many messages at the most.
+  ///   - everywhere: whether to look at all streams before saying that there is none, or at a few of them, the one that
+  ///     had messages last among them.
   /// - Throws: what was lost or is corrupt, once, at its place in the stream; the end when all is read.
-  func take(limit: Int = 1) throws(BusError) -> Message? {
+  func take(limit: Int = 1, everywhere: Bool = true) throws(BusError) -> Message? {
     try state.withLock { state throws(BusError) in
-      if let failure = state.failure {
-        state.failure = nil
-        throw failure
+      // The way of nearly every message.
+      let turn = state.turn
+      if turn < state.cursors.count, state.takenInTurn < Self.turnLength, state.failure == nil,
+        let message = state.cursors[turn].takeAtHand(limit: limit)
+      {
+        state.takenInTurn += message.count
+        return message
       }
-      var remaining = state.cursors.count
-      while remaining > 0 {
-        if state.turn >= state.cursors.count { state.turn = 0 }
-        let turn = state.turn
-        switch state.cursors[turn].look() {
-        case .message(let index, let slot):
-          let message: Message
-          if limit > 1 {
-            let (segment, count) = state.cursors[turn].takeRun(slot, at: index, limit: limit)
-            message = Message(segment: segment, slot: slot, count: count)
-          } else {
-            message = Message(segment: state.cursors[turn].take(slot, at: index), slot: slot)
-          }
-          state.takenInTurn += message.count
-          if state.takenInTurn >= Self.turnLength { state.nextTurn() }
-          return message
-        case .lagged(let range):
-          state.cursors[turn].skip(range)
-          let lag = Lag(topic: state.cursors[turn].topic, stream: state.cursors[turn].stream, sequences: range)
-          state.lagged &+= lag.messages
-          throw .lagged(lag)
-        case .corrupt(let index, let error):
-          state.cursors[turn].skipCorrupt(at: index)
-          throw .corruptSegment("\(state.cursors[turn].topic), \(error)")
-        case .nothing:
-          state.nextTurn()
-        case .finished:
-          state.cursors.remove(at: turn)
-        }
-        remaining -= 1
-      }
-      if let ended = state.ended { throw ended }
-      return nil
+      let isTurnOver = state.takenInTurn >= Self.turnLength
+      let few = isTurnOver ? Self.patrolAfterTurn : Self.patrolWhenEmpty
+      return try state.search(limit, others: everywhere || state.ended != nil ? .max : few, isTurnOver: isTurnOver)
     }
   }
 
@@ -128,8 +105,15 @@ final class SubscriptionCore: Sendable {
   }
 
   /// Wakes who waits.
-  func ring() {
-    state.withLock { takeWaiting(&$0) }?.resume()
+  ///
+  /// - Parameter stream: which stream has something, if that is known.
+  func ring(for stream: StreamID? = nil) {
+    let waiting = state.withLock { state in
+      let waiting = takeWaiting(&state)
+      if waiting != nil, let stream, let index = state.cursor(of: stream) { state.turn(to: index) }
+      return waiting
+    }
+    waiting?.resume()
   }
 
   /// Wakes who waits if there is something, as a handle would have.
@@ -248,18 +232,72 @@ final class SubscriptionCore: Sendable {
 extension SubscriptionCore.State {
   fileprivate func cursor(of stream: StreamID) -> Int? { cursors.firstIndex { $0.stream == stream } }
 
-  fileprivate mutating func nextTurn() {
-    turn += 1
+  fileprivate mutating func turn(to index: Int) {
+    turn = index
     takenInTurn = 0
   }
 
-  /// Whether ``SubscriptionCore/take()`` would return or throw something.
+  /// Looks for a message: in the stream whose turn it is, unless that is over, then in others, and then in that again.
+  fileprivate mutating func search(
+    _ limit: Int, others: Int, isTurnOver: Bool
+  ) throws(BusError) -> StreamCursor.Message? {
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+    if !isTurnOver, let message = try take(from: turn, limit) { return message }
+    var remaining = min(others, cursors.count)
+    while remaining > 0 {
+      if patrol >= cursors.count { patrol = 0 }
+      let index = patrol
+      patrol += 1
+      remaining -= 1
+      if let message = try take(from: index, limit) {
+        turn(to: index)
+        takenInTurn = message.count
+        return message
+      }
+    }
+    if isTurnOver {
+      takenInTurn = 0
+      if let message = try take(from: turn, limit) { return message }
+    }
+    if let ended { throw ended }
+    return nil
+  }
+
+  private mutating func take(from index: Int, _ limit: Int) throws(BusError) -> StreamCursor.Message? {
+    guard index < cursors.count else { return nil }
+    switch cursors[index].look() {
+    case .message(let segment, let slot):
+      let message = cursors[index].take(slot, at: segment, limit: limit)
+      takenInTurn += message.count
+      return message
+    case .lagged(let range):
+      cursors[index].skip(range)
+      let lag = Lag(topic: cursors[index].topic, stream: cursors[index].stream, sequences: range)
+      lagged &+= lag.messages
+      throw .lagged(lag)
+    case .corrupt(let segment, let error):
+      cursors[index].skipCorrupt(at: segment)
+      throw .corruptSegment("\(cursors[index].topic), \(error)")
+    case .nothing:
+      return nil
+    case .finished:
+      cursors.remove(at: index)
+      return nil
+    }
+  }
+
+  /// Whether ``SubscriptionCore/take(limit:everywhere:)`` would return or throw something; what has it is next.
   fileprivate var isReady: Bool {
     mutating get {
       if failure != nil || ended != nil { return true }
       for index in cursors.indices {
         switch cursors[index].look() {
-        case .message, .lagged, .corrupt: return true
+        case .message, .lagged, .corrupt:
+          turn(to: index)
+          return true
         case .nothing, .finished: continue
         }
       }

@@ -62,6 +62,9 @@ static inline void poolbus_spin_hint(void) {
 #endif
 }
 
+/// Asks for the cache line of an address, which need not be valid.
+static inline void poolbus_prefetch(const void *address) { __builtin_prefetch(address); }
+
 // Memory files -------------------------------------------------------------------------------------------------
 
 /// memfd_create(2), closed on exec, sealable, and not executable where the kernel knows that wish.

@@ -642,8 +642,8 @@ struct  Poolbus__ForgetSegment
 
 
 /*
- * To a publisher: others wait for memory. Seal what is not written to, and from now on what is filled, until a lease is
- * granted that is not `short`.
+ * To a publisher: others wait for memory. Seal all segments, and from now on each as soon as it is filled, until a lease
+ * is granted that is not `short`.
  */
 struct  Poolbus__GiveBack
 {
