@@ -98,7 +98,8 @@ struct StreamCursor {
       return
     }
     segments[index].end = slots
-    if segments[index].segment == nil { segments.remove(at: index) }
+    // Released now if it is read, as nobody may look for more.
+    if segments[index].segment == nil || segments[index].next >= slots { finish(index) }
   }
 
   mutating func lose(_ range: ClosedRange<UInt64>) {
