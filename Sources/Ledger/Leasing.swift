@@ -54,13 +54,23 @@ extension Ledger {
   /// Serves the leases that wait, in order, after every event: each event may have given memory back, or time.
   ///
   /// A lease that its topic's quota keeps back keeps nobody else back; one that lacks memory of the pool is served before
-  /// those behind it, lest a large one starve.
+  /// those behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once.
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
     var index = 0
+    var isPoolAwaited = false
     while index < waiting.count {
       let lease = waiting[index]
+      if isPoolAwaited {
+        if isOver(lease, now: now) {
+          refuse(lease, now: now, &actions)
+          waiting.remove(at: index)
+        } else {
+          index += 1
+        }
+        continue
+      }
       switch serve(lease, now: now, &actions) {
       case .served:
         waiting.remove(at: index)
@@ -69,10 +79,17 @@ extension Ledger {
         index += 1
       case .awaitsPool:
         waiting[index].hasAsked = true
-        index = waiting.count
+        isPoolAwaited = true
+        index += 1
       }
     }
     return actions
+  }
+
+  /// Whether a lease that is not to be had now is refused by its policy.
+  private func isOver(_ lease: WaitingLease, now: UInt64) -> Bool {
+    if case .fail = lease.policy { return true }
+    return lease.deadline.map { $0 <= now } ?? false
   }
 
   private enum Outcome { case served, awaitsQuota, awaitsPool }
