@@ -1,6 +1,6 @@
 import ArgumentParser
 import Dispatch
-import Glibc
+import Foundation
 import TestSupport
 
 /// Runs episodes until the time is over.
@@ -37,6 +37,9 @@ struct RunCommand: AsyncParsableCommand {
     // Those who are killed by what they did to themselves shall be gone at once, not first be looked into.
     // SAFETY: nothing else reads or writes the environment yet.
     unsafe setenv("SWIFT_BACKTRACE", "enable=no", 0)
+    if let folder = self.folder, FileManager.default.fileExists(atPath: folder) {
+      throw ValidationError("\(folder) exists already: its records would be taken for this run's; name another folder")
+    }
     let first = seed ?? .random(in: 0 ... .max)
     say("seed \(first)")
     let folder = try self.folder.map { try Folder(at: $0) } ?? Folder.temporary()

@@ -77,7 +77,7 @@ actor Stage {
       ["\(Executable.folder)/poolbusd", "--socket", socket, "--contribution", "\(episode.contribution)"] + quotas,
       errors: log.raw)
     try await joinInspector()
-    nodeDescriptors = node.map { Injector.descriptors(of: $0).count } ?? 0
+    nodeDescriptors = node?.descriptors.count ?? 0
   }
 
   private func joinInspector() async throws {
@@ -119,6 +119,12 @@ actor Stage {
 
   private func isRuined(_ worker: Int) -> Bool {
     harm.contains { $0.target == .worker(worker) && $0.fault.isRuinous }
+  }
+
+  private func isExhausted(_ worker: Int) -> Bool {
+    harm.contains { harm in
+      if case .exhaustDescriptors = harm.fault { harm.target == .worker(worker) } else { false }
+    }
   }
 
   // MARK: - Faults
@@ -188,15 +194,15 @@ actor Stage {
       try? await Task.sleep(for: .milliseconds(milliseconds))
       process.signal(SIGCONT)
     case .exhaustDescriptors(let spare, let milliseconds):
-      Injector.limitDescriptors(of: process, spare: spare)
+      process.limitDescriptors(spare: spare)
       try? await Task.sleep(for: .milliseconds(milliseconds))
-      Injector.unlimitDescriptors(of: process)
+      process.unlimitDescriptors()
     case .closeDescriptors(let count): process.tell("close \(count)")
-    case .exhaustAddresses(let spare): Injector.limitAddresses(of: process, spare: spare)
+    case .exhaustAddresses(let spare): process.limitAddresses(spare: spare)
     case .exhaustMemory(let largest, let milliseconds):
-      Injector.limitFiles(of: process, largest: largest)
+      process.limitFiles(to: largest)
       try? await Task.sleep(for: .milliseconds(milliseconds))
-      Injector.unlimitFiles(of: process)
+      process.unlimitFiles()
     case .restart(let milliseconds): await restartNode(process, milliseconds)
     }
   }
@@ -216,14 +222,16 @@ actor Stage {
   private func heal() async {
     let processes = living.values + (node.map { [$0] } ?? [])
     for process in processes {
-      Injector.unlimitDescriptors(of: process)
-      Injector.unlimitFiles(of: process)
+      process.unlimitDescriptors()
+      process.unlimitFiles()
       process.signal(SIGCONT)
     }
     for (number, process) in living where isRuined(number) {
       process.signal(SIGKILL)
       killed.insert(number)
     }
+    // ZeroMQ ends a process that has no descriptor for a connection that comes in.
+    for (number, process) in living where process.hasEnded && isExhausted(number) { killed.insert(number) }
     // What slow readers hold of the pool, others wait for.
     for process in living.values { process.tell("hurry") }
   }
@@ -301,9 +309,9 @@ actor Stage {
     }
     try await wait("the node holds no descriptor more than when it started") {
       guard let node = self.node else { return [] }
-      let descriptors = Injector.descriptors(of: node)
+      let descriptors = node.openFiles
       let segments = descriptors.count { $0.contains("poolbus") && $0.contains("memfd") }
-      let mapped = Injector.mappedSegments(of: node)
+      let mapped = node.mappedSegments
       if segments == 0, mapped == 0, descriptors.count <= self.nodeDescriptors { return [] }
       return [
         "the node has \(descriptors.count) descriptors, \(segments) of them memory, and \(mapped) segments mapped; "
