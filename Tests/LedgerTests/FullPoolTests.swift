@@ -122,6 +122,18 @@ import Vocabulary
     #expect(world.granted[large] != nil && world.granted[small] != nil)
   }
 
+  @Test(arguments: [FullPolicy.wait(timeout: nil), .fail, .evictOldest])
+  func whileMemoryIsShortASmallerSegmentWillDo(policy: FullPolicy) throws {
+    var world = World(pages: 10)
+    let subscriber = world.subscriber("**")
+    _ = try world.publish(world.publisher("a"), pages: 2)
+    let stream = world.publisher("a", whenFull: policy)
+    _ = try world.lease(world.publisher("b"), pages: 3)
+    let lease = world.ask(stream, pages: 8, minimum: 2)
+    // Four of the five pages that are free, and nobody loses anything for more.
+    #expect(world.granted[lease] != nil && world.usage.free == world.pages(1) && world.lagged[subscriber] == nil)
+  }
+
   @Test func whoDoesNotWaitIsToldSoAlsoBehindOneThatWaits() throws {
     var world = World(pages: 4)
     let subscriber = world.subscriber("a")
