@@ -183,6 +183,16 @@ import Testing
     #expect(rules(evidence) == [.missing])
   }
 
+  @Test("With the node restarted, lags of streams that nothing names are not taken for one stream's")
+  func unnamedLags() {
+    var evidence = evidence()
+    evidence.harm = [.init(target: .node, fault: .restart(milliseconds: 1), time: 1200)]
+    evidence.subscriptions[0].mayLag = true
+    evidence.subscriptions[0].add(Record(kind: .lagged, subject: 20, value: 40, count: 10))
+    evidence.subscriptions[0].add(Record(kind: .lagged, subject: 21, value: 1, count: 3))
+    #expect(rules(evidence) == [])
+  }
+
   @Test("What is still missing is told while it is waited for")
   func missing() {
     var evidence = evidence()

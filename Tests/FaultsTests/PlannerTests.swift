@@ -22,7 +22,9 @@ import Testing
       #expect(
         episode.workers.contains { !$0.publishers.isEmpty } && episode.workers.contains { !$0.subscribers.isEmpty })
       for fault in episode.faults {
-        if case .worker(let number) = fault.target { #expect(episode[worker: number] != nil) }
+        if case .worker(let number) = fault.target {
+          #expect(episode[worker: number] != nil && number > Planner.bystanders)
+        }
         if case .records(_, let number) = fault.moment { #expect(episode[worker: number] != nil) }
         if case .restart = fault.fault { #expect(fault.target == .node) }
         // A node that has no addresses left has no heap left either, and no program can go on without.

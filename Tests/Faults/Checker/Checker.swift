@@ -51,7 +51,7 @@ struct Checker {
     {
       var progress: [UInt64: Progress] = [:]
       for (stream, stand) in subscription.stands {
-        let code = stand.author != 0 ? stand.author : checker.authorOfStream[stream] ?? 0
+        let code = stand.author != 0 ? stand.author : checker.authorOfStream[stream] ?? unknown(stream)
         progress[code] = Progress(first: stand.first, next: stand.next)
       }
       checker.checkCompleteness(of: subscription, progress)
@@ -68,6 +68,9 @@ struct Checker {
     evicting = Set(evidence.streams.filter(\.mayEvict).map(\.topic))
     retaining = Set(evidence.streams.filter(\.retains).map(\.topic))
   }
+
+  /// Stands for the author of a stream that nothing names: it is nobody's, and no other stream's.
+  private static func unknown(_ stream: UInt64) -> UInt64 { 1 << 63 | stream }
 
   private mutating func add(_ rule: Violation.Rule, _ text: String) {
     // A stream that went wrong goes wrong at every message: the first few tell it.
@@ -114,7 +117,8 @@ struct Checker {
 
   private mutating func check(_ subscription: SubscriptionEvidence) {
     var progress: [UInt64: Progress] = [:]
-    var met: [UInt64: UInt64] = [:]
+    // A lag and a small message don't name the author, but others of the stream do.
+    let met = subscription.stands.compactMapValues { $0.author == 0 ? nil : $0.author }
     for event in subscription.events {
       switch event {
       case .damaged(let stream, let sequence, let offset):
@@ -123,7 +127,7 @@ struct Checker {
           "\(subscription.name) read message \(sequence) of stream \(stream), and byte \(offset) is not what was written"
         )
       case .received(let stream, let sequence, let size, let author):
-        let code = author != 0 ? author : met[stream] ?? authorOfStream[stream] ?? 0
+        let code = author != 0 ? author : met[stream] ?? authorOfStream[stream] ?? Self.unknown(stream)
         if author != 0 {
           if let known = met[stream] ?? authorOfStream[stream], known != author {
             add(
@@ -131,12 +135,11 @@ struct Checker {
               "\(subscription.name) received message \(sequence) of stream \(stream) by \(Author(code: author)), not \(Author(code: known))"
             )
           }
-          met[stream] = author
         }
         proceed(subscription, code, stream, sequence...sequence, &progress)
         checkMessage(subscription, code, stream, sequence, size)
       case .lagged(let stream, let sequences):
-        let code = met[stream] ?? authorOfStream[stream] ?? 0
+        let code = met[stream] ?? authorOfStream[stream] ?? Self.unknown(stream)
         proceed(subscription, code, stream, sequences, &progress)
         checkLag(subscription, code, stream, sequences)
       }

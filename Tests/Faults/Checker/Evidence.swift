@@ -26,11 +26,11 @@ struct Evidence: Sendable {
   /// process, or its connection to the node did not survive what was done.
   func doubt(of stream: StreamEvidence) -> UInt64 {
     let ruin = ruin(of: stream.author.worker) ?? .max
-    guard stream.failure != nil else { return ruin }
     let causes = harm.filter { harm in
       switch harm.fault {
-      case .exhaustDescriptors: harm.target == .worker(stream.author.worker)
-      case .restart: true
+      case .exhaustDescriptors: stream.failure != nil && harm.target == .worker(stream.author.worker)
+      // What it has leased it still fills, for those who read it then; its next lease tells it.
+      case .restart: !expectsRejoin && stream.opened < harm.time
       default: false
       }
     }
@@ -56,6 +56,7 @@ struct StreamEvidence: Sendable {
   var retains: Bool
   /// Nil: it was killed before it had one.
   var stream: UInt64?
+  var opened: UInt64 = 0
   /// From sequence 1 on.
   var messages: [Message] = []
   /// Of what was begun, not all was published: the sequences that were written down are not those of the messages.
@@ -66,7 +67,9 @@ struct StreamEvidence: Sendable {
 
   mutating func add(_ record: Record) {
     switch record.kind {
-    case .opened: stream = record.subject
+    case .opened:
+      stream = record.subject
+      opened = record.time
     case .publishing:
       if record.outcome == .failed { return }
       guard record.value == UInt64(messages.count) + 1 else {

@@ -59,7 +59,8 @@ struct Report {
     total.violations += outcome.violations
   }
 
-  func text(seed: UInt64) -> String {
+  /// - Parameter mayLoseNodes: clients of a node that was killed did not have to live through it.
+  func text(seed: UInt64, mayLoseNodes: Bool) -> String {
     let rows: [(title: String, value: Int)] =
       [("episodes", episodes), ("processes started", total.processes)]
       + total.faults.sorted { $0.key < $1.key }.map { ("  \($0.key)", $0.value) }
@@ -77,6 +78,10 @@ struct Report {
       total.violations.isEmpty
       ? "every message in order, once or reported lost; every byte intact; nothing held by the dead; all of the pool free"
       : "PoolBus did not hold what it promises: see above"
-    return [table.string(for: rows, style: Style.plain) ?? "", verdict].joined(separator: "\n")
+    let note =
+      mayLoseNodes
+      ? "clients of a node that was killed could come to their end, and had to be served by the next one: --expect-rejoin asks for more"
+      : nil
+    return [table.string(for: rows, style: Style.plain), verdict, note].compactMap(\.self).joined(separator: "\n")
   }
 }

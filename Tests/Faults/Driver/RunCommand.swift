@@ -68,7 +68,7 @@ struct RunCommand: AsyncParsableCommand {
       if !keep { place.remove() }
       seed = random.next()
     }
-    say(report.text(seed: first))
+    say(report.text(seed: first, mayLoseNodes: nodeFaults && !expectRejoin))
     guard report.violations == 0 else { throw ExitCode(1) }
     if !keep { folder.removeIfEmpty() }
   }

@@ -10,6 +10,9 @@ struct Planner {
   /// How long faults are injected for.
   static let microseconds = 2_500_000
 
+  /// Processes that nothing is done to: the first so many.
+  static let bystanders = 2
+
   private static let topics = ["a/x", "a/y", "b/x", "b/y/z", "c"]
   private static let patterns = ["**", "a/*", "b/**", "*/x", "a/x", "b/y/z", "c"]
 
@@ -29,8 +32,12 @@ struct Planner {
     let quotas = chance(1, of: 4) ? ["a/*=\(contribution / 2)"] : []
     var episode = Episode(seed: seed, contribution: contribution, quotas: quotas, workers: [], faults: [])
 
-    for _ in 0..<number(2...4) { add(to: &episode, publishers: number(1...2), subscribers: 0, .microseconds(0)) }
-    for _ in 0..<number(2...4) { add(to: &episode, publishers: 0, subscribers: number(1...2), .microseconds(0)) }
+    // Nothing is done to the first two: whatever happens to others, they must go on, and miss nothing.
+    add(to: &episode, publishers: 2, subscribers: 0, .microseconds(0))
+    add(to: &episode, publishers: 0, subscribers: 1, .microseconds(0))
+    episode.workers[1].subscribers[0].pattern = "**"
+    for _ in 0..<number(1...3) { add(to: &episode, publishers: number(1...2), subscribers: 0, .microseconds(0)) }
+    for _ in 0..<number(1...3) { add(to: &episode, publishers: 0, subscribers: number(1...2), .microseconds(0)) }
     if chance(1, of: 2) { add(to: &episode, publishers: 1, subscribers: 1, .microseconds(0)) }
     // Those who come later, in the middle of all.
     for _ in 0..<number(1...3) {
@@ -102,7 +109,7 @@ struct Planner {
   }
 
   private mutating func makeFault(_ episode: Episode) -> PlannedFault {
-    let worker = Target.worker(number(1...episode.workers.count))
+    let worker = Target.worker(number(Self.bystanders + 1...episode.workers.count))
     var target = worker
     let fault: Fault
     switch number(0...19) {
