@@ -107,7 +107,7 @@ let package = Package(
     // Real processes at either end.
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "TestSupport", "poolbus-peer"],
+      dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "TestProcesses", "TestSupport", "poolbus-peer"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "poolbus-peer",
@@ -117,6 +117,19 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/Peer", swiftSettings: swiftSettings),
+    .target(
+      name: "TestProcesses", dependencies: ["CPeer", "Platform"], path: "Tests/Processes", swiftSettings: swiftSettings),
     .target(name: "CPeer", path: "Tests/CPeer"),
+
+    // Faults, caused for real, and the checker that judges what comes of them.
+    .executableTarget(
+      name: "poolbus-faults",
+      dependencies: [
+        "CPeer", "Platform", "PoolBus", "TestProcesses", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "TextTable", package: "TextTable"),
+      ],
+      path: "Tests/Faults", swiftSettings: swiftSettings),
+    .testTarget(name: "FaultsTests", dependencies: ["poolbus-faults", "TestSupport"], swiftSettings: swiftSettings),
   ]
 )

@@ -8,7 +8,14 @@ final class ZeroMQContext: @unchecked Sendable {
   // Unchecked: contexts are thread-safe, by ZeroMQ's word.
   fileprivate let raw: UnsafeMutableRawPointer
 
+  /// More than ZeroMQ opens for its threads.
+  private static let descriptorCount = 16
+
   init() throws(TransportError) {
+    guard Self.canOpenDescriptors else {
+      throw TransportError(
+        endpoint: "ZeroMQ", problem: "this process has too few descriptors left; raise its limit, as with ulimit -n")
+    }
     // SAFETY: the context is this object's; it is ended once, in deinit.
     guard let raw = unsafe zmq_ctx_new() else {
       throw TransportError(endpoint: "ZeroMQ", problem: lastProblem())
@@ -16,6 +23,20 @@ final class ZeroMQContext: @unchecked Sendable {
     unsafe self.raw = unsafe raw
     unsafe zmq_ctx_set(raw, ZMQ_MAX_SOCKETS, 16_384)
     unsafe zmq_ctx_set(raw, ZMQ_BLOCKY, 0)
+    // The first socket starts the threads: now, while there is room for them.
+    // SAFETY: the socket is closed at once, by the thread that made it.
+    guard let first = unsafe zmq_socket(raw, ZMQ_SUB) else {
+      throw TransportError(endpoint: "ZeroMQ", problem: lastProblem())
+    }
+    unsafe zmq_close(first)
+  }
+
+  /// ZeroMQ ends the process when it finds no descriptor for its threads: so look first.
+  private static var canOpenDescriptors: Bool {
+    // SAFETY: the kernel copies the path.
+    let probes = (0..<descriptorCount).map { _ in unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) }
+    for probe in probes where probe >= 0 { Glibc.close(probe) }
+    return !probes.contains { $0 < 0 }
   }
 
   deinit {

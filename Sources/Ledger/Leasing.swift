@@ -7,9 +7,10 @@ extension Ledger {
   ///
   /// - Parameters:
   ///   - id: the node's number for the request, never used before.
+  ///   - minimum: bytes that will do while memory is short; the segment then has a multiple of them. Nil for `capacity`.
   ///   - isAhead: it is not needed yet. Nothing is evicted for it and it does not wait, whatever the publisher's policy.
   public mutating func requestLease(
-    _ id: UInt64, stream: StreamID, capacity: UInt64, isAhead: Bool = false, now: UInt64
+    _ id: UInt64, stream: StreamID, capacity: UInt64, minimum: UInt64? = nil, isAhead: Bool = false, now: UInt64
   ) -> [LedgerAction] {
     guard let record = streams[stream], !record.isClosed, capacity > 0 else { return [] }
     let limit = quota(of: record.topic)
@@ -19,7 +20,8 @@ extension Ledger {
     if case .wait(let timeout?) = policy { deadline = now.saturatingAdd(timeout.saturatingNanoseconds) }
     waiting.append(
       WaitingLease(
-        id: id, stream: stream, topic: record.topic, capacity: capacity, policy: policy, deadline: deadline))
+        id: id, stream: stream, topic: record.topic, capacity: capacity,
+        minimum: isAhead ? capacity : max(min(minimum ?? capacity, capacity), 1), policy: policy, deadline: deadline))
     return settle([], now: now)
   }
 
@@ -54,13 +56,23 @@ extension Ledger {
   /// Serves the leases that wait, in order, after every event: each event may have given memory back, or time.
   ///
   /// A lease that its topic's quota keeps back keeps nobody else back; one that lacks memory of the pool is served before
-  /// those behind it, lest a large one starve.
+  /// those behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once.
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
     var index = 0
+    var isPoolAwaited = false
     while index < waiting.count {
       let lease = waiting[index]
+      if isPoolAwaited {
+        if isOver(lease, now: now) {
+          refuse(lease, now: now, &actions)
+          waiting.remove(at: index)
+        } else {
+          index += 1
+        }
+        continue
+      }
       switch serve(lease, now: now, &actions) {
       case .served:
         waiting.remove(at: index)
@@ -69,10 +81,17 @@ extension Ledger {
         index += 1
       case .awaitsPool:
         waiting[index].hasAsked = true
-        index = waiting.count
+        isPoolAwaited = true
+        index += 1
       }
     }
     return actions
+  }
+
+  /// Whether a lease that is not to be had now is refused by its policy.
+  private func isOver(_ lease: WaitingLease, now: UInt64) -> Bool {
+    if case .fail = lease.policy { return true }
+    return lease.deadline.map { $0 <= now } ?? false
   }
 
   private enum Outcome { case served, awaitsQuota, awaitsPool }
@@ -94,6 +113,14 @@ extension Ledger {
     }
     let isQuota = room(for: lease).isQuota
     if comingBack(for: lease, now: now) >= room(for: lease).shortage { return isQuota ? .awaitsQuota : .awaitsPool }
+    // Rather a small segment than none, or one that is taken from who has not read it: a message that fits is neither
+    // refused nor kept waiting.
+    if let capacity = smallerCapacity(for: lease) {
+      var small = lease
+      small.capacity = capacity
+      create(for: small, now: now, &actions)
+      return .served
+    }
 
     switch lease.policy {
     case .evictOldest:
@@ -124,6 +151,13 @@ extension Ledger {
     let limit = quota(of: lease.topic)
     if limit < contribution, held + lease.capacity > limit { return (held + lease.capacity - limit, true) }
     return (lease.capacity > usage.free ? lease.capacity - usage.free : 0, false)
+  }
+
+  /// As many bytes as there are, if they will do.
+  private func smallerCapacity(for lease: WaitingLease) -> UInt64? {
+    let (held, limit) = (topics[lease.topic]?.bytes ?? 0, quota(of: lease.topic))
+    let capacity = min(usage.free, limit > held ? limit - held : 0) / lease.minimum * lease.minimum
+    return capacity > 0 && capacity < lease.capacity ? capacity : nil
   }
 
   /// Whether a segment that its publisher has mapped will do for a lease: not so small, and not so large that most of it

@@ -122,7 +122,9 @@ struct WaitingLease: Sendable {
   let id: UInt64
   let stream: StreamID
   let topic: TopicName
-  let capacity: UInt64
+  var capacity: UInt64
+  /// What will do while memory is short.
+  let minimum: UInt64
   let policy: FullPolicy
   /// When it is given up; nil for never.
   let deadline: UInt64?

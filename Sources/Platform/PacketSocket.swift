@@ -71,10 +71,11 @@ public struct PacketSocket: ~Copyable, Sendable {
   }
 
   public enum Received: ~Copyable {
+    /// Its descriptor is missing, too, if this process can open none more.
     case packet(byteCount: Int, descriptor: OwnedDescriptor?)
     case wouldBlock
     case closed
-    /// Bytes or descriptors were cut off, or more than one descriptor came. All that came are closed.
+    /// Bytes were cut off, or more than one descriptor came. All that came are closed.
     case damaged(String)
   }
 
@@ -93,7 +94,7 @@ public struct PacketSocket: ~Copyable, Sendable {
       }
     }
     if damaged != 0 {
-      return .damaged("it is longer than \(buffer.byteCount) bytes, or came with more descriptors than could be taken")
+      return .damaged("it is longer than \(buffer.byteCount) bytes, or came with more descriptors than one")
     }
     let file = arrived < 0 ? nil : OwnedDescriptor(adopting: arrived)
     // An empty packet looks like the end of the connection, and no message is empty.

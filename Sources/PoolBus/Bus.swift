@@ -28,16 +28,17 @@ public final class Bus: Sendable {
 
   /// - Parameter transport: nil for ZeroMQ.
   static func connect(_ configuration: BusConfiguration, transport: (any HandleTransport)?) async throws -> Bus {
-    let transport = try transport ?? ZeroMQTransport()
+    let handles: any HandleTransport
+    do { handles = try transport ?? ZeroMQTransport() } catch { throw BusError.cannotJoin("\(error)") }
     let (socket, node) = try join(configuration)
     let connection: NodeConnection
     do {
-      connection = try NodeConnection(socket: socket.take(), transport: transport, embeddedNode: node)
+      connection = try NodeConnection(socket: socket.take(), transport: handles, embeddedNode: node)
     } catch {
       throw BusError.cannotJoin("the client's thread could not be started: \(error)")
     }
     let welcome = try await connection.hello(name: configuration.name)
-    return Bus(node: connection, welcome: welcome, transport: transport)
+    return Bus(node: connection, welcome: welcome, transport: handles)
   }
 
   private init(node: NodeConnection, welcome: Welcome, transport: any HandleTransport) {

@@ -10,6 +10,8 @@ final class ClientConnection {
   let process: OwnedDescriptor
   private var outbox = PacketOutbox()
   private(set) var isOpen = true
+  /// Nothing is sent to it any more; what it has said is still to be read, to its end.
+  private var isHungUp = false
 
   init(id: ClientID, socket: consuming PacketSocket, process: consuming OwnedDescriptor) {
     self.id = id
@@ -20,6 +22,7 @@ final class ClientConnection {
   /// Sends, or keeps until the client reads again.
   /// - Returns: false if the client reads nothing while more than it may leave unread has piled up, or its socket is gone.
   func send(_ message: NodeMessage, descriptor: CInt?) -> Bool {
+    if isHungUp { return true }
     guard let bytes = try? message.encoded() else { return false }
     return outbox.send(bytes, descriptor: descriptor, over: socket)
   }
@@ -27,6 +30,14 @@ final class ClientConnection {
   func flush() -> Bool { outbox.flush(over: socket) }
 
   var waitsToSend: Bool { !outbox.isEmpty }
+
+  /// Ends the conversation as soon as what the client has said is read: the end follows behind that. Among it may be that
+  /// it has unmapped what it had, which nobody would ever say again.
+  func hangUp() {
+    isHungUp = true
+    outbox = PacketOutbox()
+    socket.shutDown()
+  }
 
   /// Ends the conversation. The descriptor stays until the process is gone, so that its number names nobody else.
   func close() {

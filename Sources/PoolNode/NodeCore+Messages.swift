@@ -51,11 +51,16 @@ extension NodeCore {
       guard SegmentLayout.allows(capacity: Int(clamping: wish.capacity)) else {
         return refuse(client, .malformed, "a segment can't have \(wish.capacity) bytes: ask for whole pages")
       }
+      guard SegmentLayout.allows(capacity: Int(clamping: wish.minimum)) else {
+        return refuse(
+          client, .malformed, "a segment can't have \(wish.minimum) bytes at the least: ask for whole pages")
+      }
       guard streams[wish.stream]?.isClosed == false else { return [] }
       let lease = nextID()
       leases[lease] = PendingLease(client: client, request: wish.request)
       let decided = ledger.requestLease(
-        lease, stream: wish.stream, capacity: wish.capacity, isAhead: wish.isAhead, now: now)
+        lease, stream: wish.stream, capacity: wish.capacity, minimum: wish.minimum, isAhead: wish.isAhead,
+        now: now)
       return execute(decided, contents: contents, now: now)
 
     case .cancelLease(let request):

@@ -101,6 +101,13 @@ struct NodeCore {
     return depart(record, mappingsGone: false, contents: contents, now: now)
   }
 
+  /// Whether a client, or one that has left, still maps segments.
+  func hasMappings(_ client: ClientID) -> Bool {
+    guard let record = clients[client] else { return false }
+    return record.streams.contains { !ledger.mappings(of: .publisher($0)).isEmpty }
+      || record.subscriptions.contains { !ledger.mappings(of: .subscription($0)).isEmpty }
+  }
+
   /// The client's process has ended: the kernel has unmapped what it had.
   mutating func clientDied(
     _ client: ClientID, contents: some SegmentContents, now: UInt64

@@ -16,14 +16,17 @@ final class NodeLoop {
   private let logger: Logger
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
-  private var isListening = true
+  /// When to listen again; nil while the node listens.
+  private var deafUntil: UInt64?
   /// The descriptor that came with the packet at hand, until an action takes it.
   private var arrived: OwnedDescriptor?
-  /// Clients that could not be written to, to be let go of when the actions at hand are done.
-  private var failed: [(ClientID, String?)] = []
+  /// Clients that broke the protocol, to be let go of when the actions at hand are done.
+  private var failed: [(ClientID, String)] = []
 
   /// How many packets of one client are taken before the others have their turn.
   private static let packetsAtATime = 64
+  /// How long the node does not listen when it could not let a client in: listening on would spin.
+  private static let deafNanoseconds: UInt64 = 50_000_000
 
   private enum Token {
     static let listener: UInt64 = 0
@@ -54,7 +57,8 @@ final class NodeLoop {
     while !control.isStopping {
       ready.removeAll(keepingCapacity: true)
       let now = Clock.monotonicNanoseconds
-      let timeout = core.ledger.nextDeadline.map { $0 > now ? $0 - now : 0 }
+      let next = [core.ledger.nextDeadline, deafUntil].compactMap(\.self).min()
+      let timeout = next.map { $0 > now ? $0 - now : 0 }
       do {
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready.append($0) }
       } catch {
@@ -62,6 +66,7 @@ final class NodeLoop {
         break
       }
       for event in ready { handle(event) }
+      if let deafUntil, deafUntil <= Clock.monotonicNanoseconds { listen() }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
     }
     for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
@@ -90,15 +95,16 @@ final class NodeLoop {
       while let socket = try listener.accept() { try admit(socket) }
     } catch {
       logger.error("a client could not join: \(error)")
-      // Out of descriptors: listening on would spin. The next client to go makes room.
-      if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem { listen(false) }
+      // Out of descriptors, as a rule. Clients that go and segments that are closed make room, and so may a new limit.
+      deafUntil = Clock.monotonicNanoseconds + Self.deafNanoseconds
+      try? poller.modify(listener.raw, token: Token.listener, [])
     }
   }
 
-  private func listen(_ wanted: Bool) {
-    guard isListening != wanted else { return }
-    isListening = wanted
-    try? poller.modify(listener.raw, token: Token.listener, wanted ? .readable : [])
+  private func listen() {
+    guard deafUntil != nil else { return }
+    deafUntil = nil
+    try? poller.modify(listener.raw, token: Token.listener, .readable)
   }
 
   private func admit(_ socket: consuming PacketSocket) throws(Errno) {
@@ -167,7 +173,7 @@ final class NodeLoop {
 
   private func flush(_ connection: ClientConnection) {
     guard connection.isOpen else { return }
-    if !connection.flush() { return left(connection, reason: nil) }
+    if !connection.flush() { return connection.hangUp() }
     if !connection.waitsToSend { watch(connection, .readable) }
   }
 
@@ -189,17 +195,23 @@ final class NodeLoop {
     connection.close()
     HandleSockets.remove(beside: listener.path, client: connection.id)
     perform(core.clientLeft(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
+    // Who has nothing mapped any more is not waited for: its process may live for long, and join again and again.
+    if !core.hasMappings(connection.id) { forget(connection) }
   }
 
   private func died(_ connection: ClientConnection) {
     // What it said last is still to be read: a segment that it reported ready holds messages.
     while connection.isOpen, receive(from: connection) {}
+    if connections[connection.id] != nil { forget(connection) }
+  }
+
+  private func forget(_ connection: ClientConnection) {
     if connection.isOpen { try? poller.remove(connection.socket.raw) }
     try? poller.remove(connection.process.raw)
     connections[connection.id] = nil
     HandleSockets.remove(beside: listener.path, client: connection.id)
     perform(core.clientDied(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
-    listen(true)
+    listen()
     logger.debug("client ended", metadata: ["client": "\(connection.id.rawValue)"])
   }
 
@@ -261,8 +273,11 @@ final class NodeLoop {
     case .wakePage(let subscription): descriptor = segments.wakePage(of: subscription)
     }
     guard connection.send(message, descriptor: descriptor) else {
-      failed.append((client, connection.waitsToSend ? "it leaves the node's messages unread" : nil))
-      return
+      if connection.waitsToSend {
+        logger.warning(
+          "client disconnected: it leaves the node's messages unread", metadata: ["client": "\(client.rawValue)"])
+      }
+      return connection.hangUp()
     }
     if connection.waitsToSend { watch(connection, [.readable, .writable]) }
   }

@@ -48,6 +48,10 @@ import Vocabulary
         6, Wire.number(1, 1) + Wire.number(2, 1) + Wire.number(3, 1 << 63),
         "RequestLease.capacity is 9223372036854775808 bytes: a segment has 1 to 9223372036854775807"
       ),
+      (
+        6, Wire.number(1, 1) + Wire.number(2, 1) + Wire.number(3, 4096) + Wire.number(5, 4097),
+        "RequestLease.minimum is 4097 bytes, more than the capacity's 4096"
+      ),
       (7, Wire.number(1, 1), "SegmentReady.epoch is missing, or 0"),
       (8, Wire.number(2, 1), "SealSegment.segment is missing, or 0"),
       (8, Wire.number(2, 1 << 32 | 1), "SealSegment.epoch is 4294967297, which doesn't fit 32 bits"),

@@ -81,6 +81,8 @@ struct Samples {
           request: uint64(from: 1), pattern: pattern(), observes: bool(), wantsRetained: bool(), backlog: backlog)),
       .unsubscribe(id()),
       .requestLease(RequestLease(request: uint64(from: 1), stream: id(), capacity: capacity(), isAhead: bool())),
+      .requestLease(
+        RequestLease(request: uint64(from: 1), stream: id(), capacity: 1 << 62, isAhead: bool(), minimum: 4096)),
       .segmentReady(segment()),
       .sealSegment(segment()),
       .segmentPassed(segment(), by: id()),

@@ -22,9 +22,13 @@ void poolbus_peer_fill(void *bytes, size_t count, uint64_t seed) {
 }
 
 ptrdiff_t poolbus_peer_mismatch(const void *bytes, size_t count, uint64_t seed) {
+  return poolbus_peer_mismatch_from(bytes, count, 0, seed);
+}
+
+ptrdiff_t poolbus_peer_mismatch_from(const void *bytes, size_t count, size_t first, uint64_t seed) {
   const char *from = bytes;
   size_t words = count / 8;
-  for (size_t i = 0; i <= words; i++) {
+  for (size_t i = first; i <= words; i++) {
     uint64_t w = word(seed, i);
     size_t length = i < words ? 8 : count % 8;
     if (memcmp(from + 8 * i, &w, length) == 0) continue;

@@ -6,14 +6,16 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static pid_t spawn(char *const words[], int input, int output) {
+static pid_t spawn(char *const words[], int input, int output, int errors) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, input, 0);
   posix_spawn_file_actions_adddup2(&actions, output, 1);
+  if (errors >= 0) posix_spawn_file_actions_adddup2(&actions, errors, 2);
   // Tests ignore it, peers shall not.
   sigset_t defaults;
   sigemptyset(&defaults);
@@ -30,7 +32,7 @@ static pid_t spawn(char *const words[], int input, int output) {
   return failure ? -1 : pid;
 }
 
-pid_t poolbus_peer_spawn(char *const words[], int *input, int *output) {
+pid_t poolbus_peer_spawn(char *const words[], int *input, int *output, int errors) {
   signal(SIGPIPE, SIG_IGN);
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) != 0) return -1;
@@ -39,7 +41,7 @@ pid_t poolbus_peer_spawn(char *const words[], int *input, int *output) {
     close(in[1]);
     return -1;
   }
-  pid_t pid = spawn(words, in[0], out[1]);
+  pid_t pid = spawn(words, in[0], out[1], errors);
   int failure = errno;
   close(in[0]);
   close(out[1]);
@@ -70,3 +72,10 @@ pid_t poolbus_peer_fork_idle_child(void) {
 }
 
 int poolbus_peer_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+int poolbus_peer_limit(pid_t process, int resource, uint64_t value) {
+  struct rlimit limit;
+  if (prlimit(process, resource, NULL, &limit) != 0) return -1;
+  limit.rlim_cur = value < limit.rlim_max ? value : limit.rlim_max;
+  return prlimit(process, resource, &limit, NULL);
+}

@@ -122,6 +122,38 @@ import Vocabulary
     #expect(world.granted[large] != nil && world.granted[small] != nil)
   }
 
+  @Test(arguments: [FullPolicy.wait(timeout: nil), .fail, .evictOldest])
+  func whileMemoryIsShortASmallerSegmentWillDo(policy: FullPolicy) throws {
+    var world = World(pages: 10)
+    let subscriber = world.subscriber("**")
+    _ = try world.publish(world.publisher("a"), pages: 2)
+    let stream = world.publisher("a", whenFull: policy)
+    _ = try world.lease(world.publisher("b"), pages: 3)
+    let lease = world.ask(stream, pages: 8, minimum: 2)
+    // Four of the five pages that are free, and nobody loses anything for more.
+    #expect(world.granted[lease] != nil && world.usage.free == world.pages(1) && world.lagged[subscriber] == nil)
+  }
+
+  @Test func whoDoesNotWaitIsToldSoAlsoBehindOneThatWaits() throws {
+    var world = World(pages: 4)
+    let subscriber = world.subscriber("a")
+    let segment = try world.publish(world.publisher("a"), pages: 4)
+    let patient = world.ask(world.publisher("b"), pages: 3)
+    let failing = world.ask(world.publisher("c", whenFull: .fail))
+    let ahead = world.ask(world.publisher("d"), isAhead: true)
+    #expect(world.refused[patient] == nil && world.refused[failing] != nil && world.refused[ahead] != nil)
+
+    let shortly = world.ask(world.publisher("e", whenFull: .wait(timeout: .seconds(2))))
+    world.advance(by: 2 * second - 1)
+    #expect(world.refused[shortly] == nil)
+    world.advance(by: 1)
+    #expect(world.refused[shortly] != nil)
+    // Nothing is due any more: a deadline in the past would let the node spin.
+    #expect(world.ledger.nextDeadline == nil)
+    world.release(segment, by: subscriber)
+    #expect(world.granted[patient] != nil)
+  }
+
   @Test func aSubscriptionBeyondItsBacklogLagsAloneAndKeepsTheNewest() throws {
     var world = World(pages: 100)
     let bounded = world.subscriber("a", backlog: BacklogLimit(messages: 5))

@@ -142,7 +142,8 @@ private struct RandomLife {
     let pages = [2, 4, 16, 16, 16, 64, 300].randomElement(using: &random)!
     perform(
       ledger.requestLease(
-        nextID(), stream: stream, capacity: UInt64(pages) * 4096, isAhead: Bool.random(using: &random), now: now))
+        nextID(), stream: stream, capacity: UInt64(pages) * 4096,
+        minimum: Bool.random(using: &random) ? 2 * 4096 : nil, isAhead: Bool.random(using: &random), now: now))
   }
 
   private mutating func finishCreation() {

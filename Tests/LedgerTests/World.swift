@@ -53,9 +53,14 @@ struct World {
   }
 
   /// Asks for a lease; what comes of it is in `granted` or `refused`, under the number that this returns.
-  mutating func ask(_ stream: StreamID, pages: UInt64 = 1, isAhead: Bool = false) -> UInt64 {
+  ///
+  /// - Parameter minimum: pages that will do while memory is short.
+  mutating func ask(_ stream: StreamID, pages: UInt64 = 1, minimum: UInt64? = nil, isAhead: Bool = false) -> UInt64 {
     let id = next()
-    perform(ledger.requestLease(id, stream: stream, capacity: pages * Self.page, isAhead: isAhead, now: now))
+    perform(
+      ledger.requestLease(
+        id, stream: stream, capacity: pages * Self.page, minimum: minimum.map { $0 * Self.page }, isAhead: isAhead,
+        now: now))
     return id
   }
 

@@ -89,11 +89,15 @@ public struct RequestLease: Hashable, Sendable {
   public var capacity: UInt64
   /// Not needed yet: nothing is evicted for it, and it does not wait.
   public var isAhead: Bool
+  /// Bytes that will do while memory is short: the segment then has a multiple of them. From 1 to ``capacity``.
+  public var minimum: UInt64
 
-  public init(request: UInt64, stream: StreamID, capacity: UInt64, isAhead: Bool) {
+  /// - Parameter minimum: nil for no fewer than `capacity`.
+  public init(request: UInt64, stream: StreamID, capacity: UInt64, isAhead: Bool, minimum: UInt64? = nil) {
     self.request = request
     self.stream = stream
     self.capacity = capacity
     self.isAhead = isAhead
+    self.minimum = minimum ?? capacity
   }
 }

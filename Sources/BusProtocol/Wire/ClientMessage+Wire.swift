@@ -147,9 +147,14 @@ extension Subscribe {
 
 extension RequestLease {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
+    let (request, stream): (UInt64, StreamID) = (try fields.id("request"), try fields.id("stream"))
+    let (capacity, minimum) = (try fields.capacity(), try fields.uint64("minimum"))
+    guard minimum <= capacity else {
+      throw fields.invalid("minimum", "is \(minimum) bytes, more than the capacity's \(capacity)")
+    }
     self.init(
-      request: try fields.id("request"), stream: try fields.id("stream"), capacity: try fields.capacity(),
-      isAhead: try fields.bool("ahead"))
+      request: request, stream: stream, capacity: capacity, isAhead: try fields.bool("ahead"),
+      minimum: minimum == 0 ? nil : minimum)
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -157,5 +162,9 @@ extension RequestLease {
     try fields.putID("stream", stream)
     try fields.put(capacity: capacity)
     try fields.put("ahead", isAhead)
+    guard minimum <= capacity else {
+      throw fields.invalid("minimum", "is \(minimum) bytes, more than the capacity's \(capacity)")
+    }
+    try fields.put("minimum", minimum == capacity ? 0 : minimum)
   }
 }

@@ -96,10 +96,12 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
   } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
   if (received < 0) return received;
 
-  if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) *damaged = 1;
+  if (message.msg_flags & MSG_TRUNC) *damaged = 1;
+  size_t all = 0;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     size_t arrived = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    all += arrived;
     for (size_t index = 0; index < arrived; index++) {
       int one;
       memcpy(&one, CMSG_DATA(header) + index * sizeof(int), sizeof one);
@@ -111,6 +113,8 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
       }
     }
   }
+  // Where none of them arrived, this process has no number left for one: the bytes are whole, and only it is missing.
+  if ((message.msg_flags & MSG_CTRUNC) && all > 0) *damaged = 1;
   if (*damaged && *descriptor >= 0) {
     close(*descriptor);
     *descriptor = -1;

@@ -2385,7 +2385,7 @@ const ProtobufCMessageDescriptor poolbus__unsubscribe__descriptor =
   (ProtobufCMessageInit) poolbus__unsubscribe__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__request_lease__field_descriptors[4] =
+static const ProtobufCFieldDescriptor poolbus__request_lease__field_descriptors[5] =
 {
   {
     "request",
@@ -2435,17 +2435,30 @@ static const ProtobufCFieldDescriptor poolbus__request_lease__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "minimum",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RequestLease, minimum),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__request_lease__field_indices_by_name[] = {
   3,   /* field[3] = ahead */
   2,   /* field[2] = capacity */
+  4,   /* field[4] = minimum */
   0,   /* field[0] = request */
   1,   /* field[1] = stream */
 };
 static const ProtobufCIntRange poolbus__request_lease__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor poolbus__request_lease__descriptor =
 {
@@ -2455,7 +2468,7 @@ const ProtobufCMessageDescriptor poolbus__request_lease__descriptor =
   "Poolbus__RequestLease",
   "poolbus",
   sizeof(Poolbus__RequestLease),
-  4,
+  5,
   poolbus__request_lease__field_descriptors,
   poolbus__request_lease__field_indices_by_name,
   1,  poolbus__request_lease__number_ranges,

@@ -257,6 +257,10 @@ final class ClientLoop: Sendable {
       subscription(ended.subscription)?.streamEnded(ended.stream)
       doorbells.stop(ended.stream, for: ended.subscription)
     case .segmentHanded(let handed):
+      if !handed.warm, descriptor == nil {
+        // What was promised can't be read, and must not be waited for: the node takes back what this client held.
+        return .refused("a segment came without its memory: this process has no descriptor left; raise its limit")
+      }
       if let subscription = subscription(handed.subscription) {
         subscription.hand(handed, descriptor: descriptor)
       } else {
@@ -296,6 +300,8 @@ final class ClientLoop: Sendable {
         Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values)
       )
     }
+    // The node may live: it shall not wait for what this client held.
+    socket.shutDown()
     for answer in answers { answer.fail(loss) }
     for publisher in publishers { publisher.nodeLost() }
     for subscription in subscriptions { subscription.nodeLost(loss) }

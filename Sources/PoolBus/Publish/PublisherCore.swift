@@ -158,7 +158,8 @@ final class PublisherCore: Sendable {
       }
       makeRoom(for: wish, in: &state)
       let capacity = state[wish.lane].capacity(for: wish.capacity, limit: limit)
-      return .awaits(request: request(capacity, wish.lane, isAhead: false, in: &state), isOwn: true)
+      let minimum = min(max(wish.capacity, SegmentSizing.smallest), capacity)
+      return .awaits(request: request(capacity, minimum, wish.lane, isAhead: false, in: &state), isOwn: true)
     }
   }
 
@@ -204,15 +205,19 @@ final class PublisherCore: Sendable {
       !state.requests.values.contains(where: { $0.lane == kind }),
       !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
     else { return }
-    _ = request(capacity, kind, isAhead: true, in: &state)
+    _ = request(capacity, capacity, kind, isAhead: true, in: &state)
   }
 
-  private func request(_ capacity: Int, _ kind: Lane.Kind, isAhead: Bool, in state: inout State) -> UInt64 {
+  private func request(
+    _ capacity: Int, _ minimum: Int, _ kind: Lane.Kind, isAhead: Bool, in state: inout State
+  ) -> UInt64 {
     let id = node.nextRequest()
     state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
     node.expectLease(id, for: self)
     node.send(
-      .requestLease(RequestLease(request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead)))
+      .requestLease(
+        RequestLease(
+          request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead, minimum: UInt64(minimum))))
     return id
   }
 

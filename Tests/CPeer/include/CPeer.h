@@ -1,4 +1,4 @@
-// What the end-to-end tests need of C: what Swift forbids (fork) or makes long (spawn), and bytes that are made and
+// What the end-to-end tests and the fault harness need of C: what Swift forbids (fork) or makes long (spawn), and bytes that are made and
 // checked at memory speed even in a debug build.
 #pragma once
 
@@ -6,9 +6,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/// Starts a program, found in PATH, with pipes as its standard input and output; it inherits standard error and no
-/// other descriptor. `words` ends with NULL. Returns its pid, with this process's ends of the pipes, or -1 and errno.
-pid_t poolbus_peer_spawn(char *const words[], int *input, int *output);
+/// Starts a program, found in PATH, with pipes as its standard input and output. Its standard error is `errors`, or this
+/// process's if that is -1; it inherits no other descriptor. `words` ends with NULL. Returns its pid, with this process's
+/// ends of the pipes, or -1 and errno.
+pid_t poolbus_peer_spawn(char *const words[], int *input, int *output, int errors);
 
 /// Waits until a child has ended; it keeps its number until it is reaped with waitpid.
 void poolbus_peer_await_end(pid_t child);
@@ -20,6 +21,10 @@ pid_t poolbus_peer_fork_idle_child(void);
 /// The calling process becomes the parent of its descendants' orphans. Returns 0, or -1.
 int poolbus_peer_adopt_orphans(void);
 
+/// Sets another process's soft limit of a resource (RLIMIT_NOFILE, …), as far as its hard limit allows; UINT64_MAX is the
+/// hard limit itself. Returns 0, or -1 and errno.
+int poolbus_peer_limit(pid_t process, int resource, uint64_t value);
+
 /// How often this process has asked for heap memory: malloc, calloc, realloc and the aligned ones.
 uint64_t poolbus_peer_allocations(void);
 
@@ -28,3 +33,6 @@ void poolbus_peer_fill(void *bytes, size_t count, uint64_t seed);
 
 /// The offset of the first byte that is not what belongs to `seed`, or -1.
 ptrdiff_t poolbus_peer_mismatch(const void *bytes, size_t count, uint64_t seed);
+
+/// As above, but from the word of 8 bytes with this index on.
+ptrdiff_t poolbus_peer_mismatch_from(const void *bytes, size_t count, size_t first, uint64_t seed);

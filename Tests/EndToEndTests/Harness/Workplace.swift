@@ -3,6 +3,7 @@ import Glibc
 import Platform
 import PoolBus
 import Synchronization
+import TestProcesses
 import Testing
 
 /// A directory with a node's socket in it, the processes that work there, and an eye on the node's books.

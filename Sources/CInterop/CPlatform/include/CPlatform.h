@@ -19,8 +19,8 @@ int poolbus_accept(int socket);
 /// Sends one packet, with a copy of `descriptor` beside it unless that is -1. Never raises SIGPIPE.
 ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor);
 
-/// Receives one packet. `*descriptor` is the one that came with it, or -1. `*damaged` is 1 if bytes or descriptors were
-/// cut off, or more than one descriptor came; then all that came are closed.
+/// Receives one packet. `*descriptor` is the one that came with it, or -1, also if this process can open none more.
+/// `*damaged` is 1 if bytes were cut off, or more than one descriptor came; then all that came are closed.
 ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged);
 
 /// SO_PEERCRED.

@@ -262,10 +262,14 @@ struct  Poolbus__RequestLease
    * not needed yet: nothing is evicted for it, and it does not wait
    */
   protobuf_c_boolean ahead;
+  /*
+   * bytes that will do while memory is short; 0 for no fewer than capacity
+   */
+  uint64_t minimum;
 };
 #define POOLBUS__REQUEST_LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__request_lease__descriptor) \
-    , 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0 }
 
 
 /*

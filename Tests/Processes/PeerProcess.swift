@@ -3,16 +3,16 @@ import Glibc
 import Platform
 import Synchronization
 
-/// A process of the test's: told what to do on its standard input, heard on its standard output, line by line.
+/// A process that a test starts: told what to do on its standard input, heard on its standard output, line by line.
 ///
 /// Every wait ends with the process, or when the test's time limit cancels it.
-final class PeerProcess: Sendable {
-  enum Exit: Equatable, Sendable {
+package final class PeerProcess: Sendable {
+  package enum Exit: Equatable, Sendable {
     case code(Int32)
     case signal(Int32)
   }
 
-  let processID: pid_t
+  package let processID: pid_t
   private let name: String
   private let input: Mutex<OwnedDescriptor?>
   private let (lines, heard) = AsyncStream.makeStream(of: String.self)
@@ -25,13 +25,15 @@ final class PeerProcess: Sendable {
   }
 
   /// Starts a program with its arguments.
-  init(_ words: [String]) throws {
+  ///
+  /// - Parameter errors: what becomes its standard error; nil for this process's own.
+  package init(_ words: [String], errors: CInt? = nil) throws {
     name = words.prefix(3).joined(separator: " ")
     var (input, output): (CInt, CInt) = (-1, -1)
     // SAFETY: the strings are copied for this call, which uses them until it returns, and freed after it.
     let copies = unsafe words.map { unsafe strdup($0) }
     defer { for index in unsafe copies.indices { unsafe free(copies[index]) } }
-    processID = unsafe poolbus_peer_spawn(copies + [nil], &input, &output)
+    processID = unsafe poolbus_peer_spawn(copies + [nil], &input, &output, errors ?? -1)
     guard processID > 0 else { throw Errno(rawValue: errno) }
     self.input = Mutex(OwnedDescriptor(adopting: input))
     try startThread(named: "peer") { [self, output] in hear(OwnedDescriptor(adopting: output)) }
@@ -40,7 +42,7 @@ final class PeerProcess: Sendable {
   // MARK: - Talking
 
   /// Says a line to it. What a process that has ended is told is lost.
-  func tell(_ line: String) {
+  package func tell(_ line: String) {
     let bytes = Array("\(line)\n".utf8)
     input.withLock { input in
       guard let descriptor = input?.raw else { return }
@@ -53,7 +55,7 @@ final class PeerProcess: Sendable {
   ///
   /// - Returns: the line's further words.
   @discardableResult
-  func line(_ beginning: String) async throws -> [String] {
+  package func line(_ beginning: String) async throws -> [String] {
     let wanted = beginning.split(separator: " ")
     while true {
       let line = try await nextLine()
@@ -67,13 +69,13 @@ final class PeerProcess: Sendable {
 
   /// Says a line to it, and waits for the answer that begins so.
   @discardableResult
-  func ask(_ order: String, _ answer: String) async throws -> [String] {
+  package func ask(_ order: String, _ answer: String) async throws -> [String] {
     tell(order)
     return try await line(answer)
   }
 
   /// Whether a line with this first word is among the last ones that it said, heard by ``line(_:)`` or not.
-  func hasSaid(_ word: String) -> Bool {
+  package func hasSaid(_ word: String) -> Bool {
     state.withLock { $0.recent.contains { $0.hasPrefix("\(word) ") } }
   }
 
@@ -86,13 +88,13 @@ final class PeerProcess: Sendable {
 
   // MARK: - Ending
 
-  func signal(_ number: CInt) {
+  package func signal(_ number: CInt) {
     // Under the lock nobody reaps it, so that the number is still its own.
     state.withLock { if $0.exit == nil { Glibc.kill(processID, number) } }
   }
 
   /// Waits for its end; skips what it still says.
-  func exit() async throws -> Exit {
+  package func exit() async throws -> Exit {
     for await _ in lines {}
     try Task.checkCancellation()
     guard let exit = state.withLock({ $0.exit }) else { throw PeerFailure(who: description, what: "was not reaped") }
@@ -100,17 +102,17 @@ final class PeerProcess: Sendable {
   }
 
   /// Lets it end in good order, and waits for that.
-  func end() async throws -> Exit {
+  package func end() async throws -> Exit {
     input.withLock { $0 = nil }
     return try await exit()
   }
 
-  func kill() async throws {
+  package func kill() async throws {
     signal(SIGKILL)
     _ = try await exit()
   }
 
-  var hasEnded: Bool { state.withLock { $0.exit != nil } }
+  package var hasEnded: Bool { state.withLock { $0.exit != nil } }
 
   // MARK: - On its thread
 
@@ -142,11 +144,11 @@ final class PeerProcess: Sendable {
 }
 
 extension PeerProcess: CustomStringConvertible {
-  var description: String { "\(name) (\(processID))" }
+  package var description: String { "\(name) (\(processID))" }
 }
 
-struct PeerFailure: Error, CustomStringConvertible {
-  let who: String
-  let what: String
-  var description: String { "\(who) \(what)" }
+package struct PeerFailure: Error, CustomStringConvertible {
+  package let who: String
+  package let what: String
+  package var description: String { "\(who) \(what)" }
 }
