@@ -96,7 +96,7 @@ import Vocabulary
 }
 
 /// One stream as its publisher writes it and a subscription reads it, without a node.
-private struct TestStream {
+struct TestStream {
   var cursor: StreamCursor
   var nextSequence: UInt64 = 1
   var lags: [ClosedRange<UInt64>] = []
