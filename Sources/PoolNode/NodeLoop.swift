@@ -13,6 +13,9 @@ final class NodeLoop {
   private let poller: Poller
   private let control: NodeControl
   private let segments: SegmentStore
+  /// What an earlier life left, for whoever adopts it.
+  private var inherited: InheritedSegments
+  private let descriptors: DescriptorStore?
   private let logger: Logger
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
@@ -44,14 +47,21 @@ final class NodeLoop {
   }
 
   init(
-    configuration: NodeConfiguration, listener: consuming PacketListener, control: NodeControl, logger: Logger
+    configuration: NodeConfiguration, listener: consuming PacketListener, service: borrowing ServiceManager,
+    control: NodeControl, logger: Logger
   ) throws(Errno) {
     core = NodeCore(configuration: configuration, now: Clock.monotonicNanoseconds)
     self.listener = listener
     self.control = control
     self.logger = logger
     poller = try Poller()
-    segments = SegmentStore(wake: { control.wake() })
+    descriptors = service.notifier.map {
+      DescriptorStore(notifier: $0, life: Clock.realtimeNanoseconds, logger: logger)
+    }
+    segments = SegmentStore(descriptors: descriptors, wake: { control.wake() })
+    inherited = InheritedSegments(
+      service.segments, deadline: Clock.monotonicNanoseconds + configuration.claimGraceNanoseconds)
+    for name in service.useless { descriptors?.remove(name) }
     try poller.add(self.listener.raw, token: Token.listener, .readable)
     try poller.add(control.descriptor, token: Token.control, .readable)
   }
@@ -61,7 +71,8 @@ final class NodeLoop {
     while !control.isStopping {
       ready.removeAll(keepingCapacity: true)
       let now = Clock.monotonicNanoseconds
-      let timeout = core.ledger.nextDeadline.map { $0 > now ? $0 - now : 0 }
+      let deadlines = [core.ledger.nextDeadline, inherited.deadline]
+      let timeout = deadlines.compactMap { $0 }.min().map { $0 > now ? $0 - now : 0 }
       do {
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready.append($0) }
       } catch {
@@ -70,6 +81,7 @@ final class NodeLoop {
       }
       for event in ready { handle(event) }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
+      for name in inherited.expire(at: Clock.monotonicNanoseconds) { descriptors?.remove(name) }
     }
     for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
   }
