@@ -71,13 +71,13 @@ let package = Package(
     .executableTarget(
       name: "poolbusd",
       dependencies: [
-        "PoolNode", "ToolSupport", "Vocabulary",
+        "Platform", "PoolNode", "ToolSupport", "Vocabulary",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
-      path: "Tools/poolbusd", swiftSettings: swiftSettings),
+      path: "Tools/poolbusd", exclude: ["systemd"], swiftSettings: swiftSettings),
     .executableTarget(
       name: "handover",
       dependencies: [
@@ -107,7 +107,10 @@ let package = Package(
     // Real processes at either end.
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "TestProcesses", "TestSupport", "poolbus-peer"],
+      dependencies: [
+        "CPeer", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestProcesses", "TestSupport", "poolbus-peer",
+        "poolbusd",
+      ],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "poolbus-peer",

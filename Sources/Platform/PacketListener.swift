@@ -5,8 +5,8 @@ import Glibc
 public struct PacketListener: ~Copyable, Sendable {
   public let path: String
   private let descriptor: OwnedDescriptor
-  /// The socket's file as it was made, so that a successor's is never removed in its place.
-  private let file: FileIdentity
+  /// The socket's file as it was made, so that a successor's is never removed in its place; nil if it stays.
+  private let file: FileIdentity?
 
   private struct FileIdentity: Equatable, Sendable {
     var device: dev_t
@@ -64,6 +64,19 @@ public struct PacketListener: ~Copyable, Sendable {
     return PacketListener(path: path, descriptor: socket, file: file)
   }
 
+  /// Takes over a socket that listens already, as a service manager hands it on; its file stays when this owner goes.
+  ///
+  /// - Throws: ``SocketError/notAListener``, if it is anything but a listening SOCK_SEQPACKET socket at an absolute path.
+  public static func adopt(_ socket: consuming OwnedDescriptor) throws(SocketError) -> PacketListener {
+    var room = [CChar](repeating: 0, count: PacketSocket.maximumPathByteCount + 1)
+    // SAFETY: the call writes a text with its zero, and no more than there is room for.
+    guard unsafe poolbus_is_packet_listener(socket.raw, &room, room.count) == 1,
+      poolbus_set_non_blocking(socket.raw) == 0
+    else { throw .notAListener(descriptor: socket.raw) }
+    let path = String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return PacketListener(path: path, descriptor: socket, file: nil)
+  }
+
   /// The process that answers at the path; nil if none does, or a dead one's forked child that still holds its socket.
   private static func holder(of path: String) throws(SocketError) -> Int32? {
     do throws(SocketError) {
@@ -75,7 +88,7 @@ public struct PacketListener: ~Copyable, Sendable {
     }
   }
 
-  private init(path: String, descriptor: consuming OwnedDescriptor, file: FileIdentity) {
+  private init(path: String, descriptor: consuming OwnedDescriptor, file: FileIdentity?) {
     self.path = path
     self.descriptor = descriptor
     self.file = file
@@ -83,7 +96,7 @@ public struct PacketListener: ~Copyable, Sendable {
 
   deinit {
     var isSocket = false
-    if FileIdentity(path: path, isSocket: &isSocket) == file {
+    if let file, FileIdentity(path: path, isSocket: &isSocket) == file {
       // SAFETY: the kernel copies the path.
       _ = unsafe unlink(path)
     }

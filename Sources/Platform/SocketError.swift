@@ -9,6 +9,8 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What stands at the path is no socket, and stays.
   case notASocket(path: String)
   case failed(path: String, Errno)
+  /// An inherited descriptor is not what a node can listen at.
+  case notAListener(descriptor: Int32)
 
   init(_ error: Errno, path: String) {
     self =
@@ -30,6 +32,9 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
       "process \(processID) serves \(path) already: stop it, or choose another socket"
     case .notASocket(let path): "\(path) exists and is no socket: move it away, or choose another path"
     case .failed(let path, let error): "\(path) could not be used: \(error)"
+    case .notAListener(let descriptor):
+      "the inherited descriptor \(descriptor) is no Unix socket that listens for packets at a path: "
+        + "write ListenSequentialPacket=/run/... in the socket unit"
     }
   }
 }

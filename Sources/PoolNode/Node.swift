@@ -15,6 +15,15 @@ public final class Node: Sendable {
   ///
   /// - Throws: ``NodeError``; ``SocketError/inUse(path:processID:)`` within it names the node that has the socket.
   public static func start(_ configuration: NodeConfiguration, logger: Logger) throws(NodeError) -> Node {
+    try start(configuration, service: .none, logger: logger)
+  }
+
+  /// As ``start(_:logger:)``, with what a service manager gave: a socket of its takes the configured one's place.
+  public static func start(
+    _ configured: NodeConfiguration, service: consuming ServiceManager, logger: Logger
+  ) throws(NodeError) -> Node {
+    var configuration = configured
+    if let path = service.socketPath { configuration.socketPath = path }
     let room = PacketSocket.maximumPathByteCount - HandleSockets.suffixByteCount
     guard configuration.socketPath.utf8.count <= room else {
       throw .socketPathTooLong(path: configuration.socketPath, limit: room)
@@ -23,19 +32,17 @@ public final class Node: Sendable {
     guard configuration.contribution >= minimum else {
       throw .contributionTooSmall(configuration.contribution, minimum: minimum)
     }
-    try RuntimeDirectory.prepare(for: configuration.socketPath)
     let listener: PacketListener
-    do {
-      listener = try PacketListener.claim(path: configuration.socketPath)
-    } catch {
-      throw .socket(error)
+    switch service.takeListener() {
+    case .some(let socket): listener = socket
+    case .none: listener = try claimSocket(at: configuration.socketPath)
     }
     HandleSockets.removeAll(beside: configuration.socketPath)
     DescriptorLimit.raise()
     do {
       let control = try NodeControl()
       var loop: NodeLoop? = try NodeLoop(
-        configuration: configuration, listener: listener, control: control, logger: logger)
+        configuration: configuration, listener: listener, service: service, control: control, logger: logger)
       try startThread(named: "poolbus-node") {
         loop?.run()
         // Its sockets and segments go before anybody is told that it has stopped.
@@ -50,6 +57,15 @@ public final class Node: Sendable {
       return Node(configuration: configuration, control: control)
     } catch {
       throw .system("the node could not start its thread: \(error)")
+    }
+  }
+
+  private static func claimSocket(at path: String) throws(NodeError) -> PacketListener {
+    try RuntimeDirectory.prepare(for: path)
+    do {
+      return try PacketListener.claim(path: path)
+    } catch {
+      throw .socket(error)
     }
   }
 

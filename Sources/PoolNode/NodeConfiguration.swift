@@ -9,6 +9,8 @@ public struct NodeConfiguration: Sendable {
   public var contribution: UInt64
   /// How many bytes the topics of a pattern may hold, each; the first pattern that matches a topic counts.
   public var quotas: [TopicQuota]
+  /// How long, in nanoseconds, segments of an earlier life wait to be claimed.
+  public var claimGraceNanoseconds: UInt64 = 30_000_000_000
 
   /// - Parameter contribution: rounded down to whole pages; nil for a quarter of the machine's memory.
   public init(

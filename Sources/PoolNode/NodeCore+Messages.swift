@@ -72,6 +72,10 @@ extension NodeCore {
     case .segmentReady(let segment):
       guard let stream = segments[segment.id]?.stream else { return [] }
       guard owns(client, stream) else { return notOwn(client, segment.id) }
+      // There is no memory yet that could be sealed, or handed to others.
+      guard creating[segment.id] == nil else {
+        return refuse(client, .malformed, "\(segment.id) was not granted yet: map it first, and say so then")
+      }
       return [.sealAgainstFurtherWriters(segment.id)]
         + execute(ledger.segmentReady(segment, now: now), contents: contents, now: now)
 

@@ -13,6 +13,9 @@ final class NodeLoop {
   private let poller: Poller
   private let control: NodeControl
   private let segments: SegmentStore
+  /// What an earlier life left, for whoever adopts it.
+  private var inherited: InheritedSegments
+  private let descriptors: DescriptorStore?
   private let logger: Logger
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
@@ -40,14 +43,21 @@ final class NodeLoop {
   }
 
   init(
-    configuration: NodeConfiguration, listener: consuming PacketListener, control: NodeControl, logger: Logger
+    configuration: NodeConfiguration, listener: consuming PacketListener, service: borrowing ServiceManager,
+    control: NodeControl, logger: Logger
   ) throws(Errno) {
     core = NodeCore(configuration: configuration, now: Clock.monotonicNanoseconds)
     self.listener = listener
     self.control = control
     self.logger = logger
     poller = try Poller()
-    segments = SegmentStore(wake: { control.wake() })
+    descriptors = service.notifier.map {
+      DescriptorStore(notifier: $0, life: Clock.realtimeNanoseconds, logger: logger)
+    }
+    segments = SegmentStore(descriptors: descriptors, wake: { control.wake() })
+    inherited = InheritedSegments(
+      service.segments, deadline: Clock.monotonicNanoseconds + configuration.claimGraceNanoseconds)
+    for name in service.useless { descriptors?.remove(name) }
     try poller.add(self.listener.raw, token: Token.listener, .readable)
     try poller.add(control.descriptor, token: Token.control, .readable)
   }
@@ -57,7 +67,7 @@ final class NodeLoop {
     while !control.isStopping {
       ready.removeAll(keepingCapacity: true)
       let now = Clock.monotonicNanoseconds
-      let next = [core.ledger.nextDeadline, deafUntil].compactMap(\.self).min()
+      let next = [core.ledger.nextDeadline, deafUntil, inherited.deadline].compactMap(\.self).min()
       let timeout = next.map { $0 > now ? $0 - now : 0 }
       do {
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready.append($0) }
@@ -68,6 +78,7 @@ final class NodeLoop {
       for event in ready { handle(event) }
       if let deafUntil, deafUntil <= Clock.monotonicNanoseconds { listen() }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
+      for name in inherited.expire(at: Clock.monotonicNanoseconds) { descriptors?.remove(name) }
     }
     for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
   }

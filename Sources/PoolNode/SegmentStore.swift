@@ -44,13 +44,16 @@ final class SegmentStore: SegmentContents {
   private var stored: [SegmentID: Stored] = [:]
   private var wakePages: [SubscriptionID: WakePage] = [:]
   private let creations: Creations
+  /// The service manager's store, if there is one.
+  private let descriptors: DescriptorStore?
   // Small segments don't queue behind the pages of large ones.
   private let small = DispatchQueue(label: "poolbus.segments.small")
   private let large = DispatchQueue(label: "poolbus.segments.large")
   private static let largeByteCount: UInt64 = 4 << 20
 
   /// - Parameter wake: called on another thread when ``takeFinished()`` has something.
-  init(wake: @escaping @Sendable () -> Void) {
+  init(descriptors: DescriptorStore? = nil, wake: @escaping @Sendable () -> Void) {
+    self.descriptors = descriptors
     creations = Creations(wake: wake)
   }
 
@@ -68,10 +71,15 @@ final class SegmentStore: SegmentContents {
 
   func takeFinished() -> [Creation] { creations.takeAll() }
 
-  func keep(_ segment: Stored, as id: SegmentID) { stored[id] = segment }
+  func keep(_ segment: Stored, as id: SegmentID) {
+    stored[id] = segment
+    descriptors?.add(id, segment)
+  }
 
   func destroy(_ id: SegmentID) {
-    if let segment = stored.removeValue(forKey: id) { discard(segment) }
+    guard let segment = stored.removeValue(forKey: id) else { return }
+    descriptors?.remove(id)
+    discard(segment)
   }
 
   /// Lets go of a segment; closing the last reference is when the kernel frees the pages.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CPeer
+import Foundation
 import Logging
 import PoolNode
 import Vocabulary
@@ -10,14 +11,20 @@ struct NodeCommand: AsyncParsableCommand {
 
   @Option var socket: String
   @Option var contribution: UInt64
+  @Option(help: "Nanoseconds that inherited segments wait for; with it, what a service manager gave is taken over.")
+  var claimGrace: UInt64?
   @Option(help: "PATTERN=BYTES, as often as there are quotas.") var quota: [Quota] = []
 
   func run() async throws {
     let orders = try Orders()
     var logger = Logger(label: "node") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = .warning
-    let node = try Node.start(
-      NodeConfiguration(socketPath: socket, contribution: contribution, quotas: quota.map(\.value)), logger: logger)
+    var configuration = NodeConfiguration(
+      socketPath: socket, contribution: contribution, quotas: quota.map(\.value))
+    configuration.claimGraceNanoseconds = claimGrace ?? 0
+    let service: ServiceManager =
+      claimGrace == nil ? .none : try ServiceManager.take(from: ProcessInfo.processInfo.environment)
+    let node = try Node.start(configuration, service: service, logger: logger)
     say("serving")
     while let order = await orders.next() {
       switch order.verb {

@@ -156,7 +156,7 @@ import Vocabulary
 private struct NoMessage: Error {}
 
 /// One stream as its publisher writes it and a subscription reads it, without a node.
-private struct TestStream {
+struct TestStream {
   var cursor: StreamCursor
   var nextSequence: UInt64 = 1
   var lags: [ClosedRange<UInt64>] = []

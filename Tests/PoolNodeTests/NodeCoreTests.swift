@@ -70,6 +70,21 @@ import Vocabulary
     }
   }
 
+  @Test func aSegmentThatIsNotMadeYetIsNotReady() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    _ = try world.subscribe(subscriber, "a")
+    let wish = RequestLease(request: 9, stream: stream, capacity: 64 << 10, isAhead: false)
+    guard case .create(let segment, _)? = world.tell(publisher, .requestLease(wish)).first else {
+      Issue.record("no segment is made")
+      return
+    }
+    let actions = world.tell(publisher, .segmentReady(SegmentIdentity(id: segment, epoch: 1)))
+    #expect(actions.contains { $0.isDisconnect(of: publisher) })
+    #expect(!actions.contains { $0.message(to: subscriber) != nil })
+  }
+
   @Test func aSegmentIsSealedAgainstOthersBeforeItIsHanded() throws {
     var world = NodeWorld()
     let (publisher, subscriber) = (world.join(), world.join())

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -54,13 +55,15 @@ int poolbus_bind(int socket, const char *path) {
 
 int poolbus_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
-ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor) {
+static ssize_t send_message(
+    int socket, const struct sockaddr_un *address, socklen_t length, const void *bytes, size_t count, int descriptor,
+    int flags) {
   struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
   union {
     struct cmsghdr header;
     char room[CMSG_SPACE(sizeof(int))];
   } control;
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  struct msghdr message = {.msg_name = (void *)address, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
   if (descriptor >= 0) {
     memset(&control, 0, sizeof control);
     message.msg_control = control.room;
@@ -73,10 +76,55 @@ ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int des
   }
   ssize_t sent;
   do {
-    sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
   } while (sent < 0 && errno == EINTR);
   return sent;
 }
+
+ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor) {
+  return send_message(socket, NULL, 0, bytes, count, descriptor, MSG_DONTWAIT);
+}
+
+ssize_t poolbus_notify(const char *path, const void *bytes, size_t count, int descriptor) {
+  struct sockaddr_un address;
+  if (make_address(&address, path) != 0) return -1;
+  socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+  if (path[0] == '@') address.sun_path[0] = 0;
+  int notifier = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (notifier < 0) return -1;
+  ssize_t sent = send_message(notifier, &address, length, bytes, count, descriptor, 0);
+  int failure = errno;
+  close(notifier);
+  errno = failure;
+  return sent;
+}
+
+int poolbus_is_packet_listener(int descriptor, char *path, size_t room) {
+  int kind = 0, domain = 0, listens = 0;
+  socklen_t length = sizeof kind;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) != 0 || kind != SOCK_SEQPACKET) return 0;
+  length = sizeof domain;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX) return 0;
+  length = sizeof listens;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || !listens) return 0;
+  // One byte more than an address has, which stays zero: a path of full length has no zero of its own.
+  union {
+    struct sockaddr_un address;
+    char bytes[sizeof(struct sockaddr_un) + 1];
+  } name;
+  memset(&name, 0, sizeof name);
+  length = sizeof name.address;
+  if (getsockname(descriptor, (struct sockaddr *)&name.address, &length) != 0 || name.address.sun_path[0] != '/')
+    return 0;
+  return snprintf(path, room, "%s", name.bytes + offsetof(struct sockaddr_un, sun_path)) < (int)room;
+}
+
+int poolbus_set_non_blocking(int descriptor) {
+  int flags = fcntl(descriptor, F_GETFL);
+  return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+}
+
+int poolbus_close_on_exec(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
 ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged) {
   struct iovec part = {.iov_base = bytes, .iov_len = count};

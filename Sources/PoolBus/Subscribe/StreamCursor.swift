@@ -192,7 +192,8 @@ struct StreamCursor {
     var next = start + 1
     var sequence = slot.sequence &+ 1
     if lost.isEmpty {
-      while next < end, Int(next - start) < limit, reader.claimedSequence(at: next) == sequence {
+      // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
+      while next < end, Int(next - start) < limit, sequence > 0, reader.claimedSequence(at: next) == sequence {
         next += 1
         sequence &+= 1
       }
@@ -229,8 +230,13 @@ struct StreamCursor {
   /// The segment's next slot whose message was not delivered yet.
   private mutating func peek(_ index: Int) throws(CorruptSegment) -> Peek {
     while true {
-      if let slot = segments[index].peeked { return .slot(slot) }
       if segments[index].segment == nil, !followPublisher(at: index) { return .nothingYet }
+      if let slot = segments[index].peeked {
+        if slot.sequence >= expected { return .slot(slot) }
+        // A publisher that breaks the rules had it in another segment, too, which was read first.
+        segments[index].peeked = nil
+        segments[index].next += 1
+      }
       let next = segments[index].next
       if next >= segments[index].visible {
         // The end first: what is committed after it was read as absent can't be missed then.

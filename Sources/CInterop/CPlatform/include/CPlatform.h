@@ -23,6 +23,16 @@ ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int des
 /// `*damaged` is 1 if bytes were cut off, or more than one descriptor came; then all that came are closed.
 ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged);
 
+/// Sends one datagram to a service manager's socket, with a copy of `descriptor` beside it unless that is -1. Waits for
+/// room. A path that begins with '@' is an abstract address.
+ssize_t poolbus_notify(const char *path, const void *bytes, size_t count, int descriptor);
+
+/// 1 if the descriptor is a listening SOCK_SEQPACKET socket of the Unix domain, bound to a path, which is copied to
+/// `path` with its final zero; 0 if it is anything else.
+int poolbus_is_packet_listener(int descriptor, char *path, size_t room);
+int poolbus_set_non_blocking(int descriptor);
+int poolbus_close_on_exec(int descriptor);
+
 /// SO_PEERCRED.
 int poolbus_peer_credentials(int socket, int32_t *process, uint32_t *user, uint32_t *group);
 /// SO_PEERPIDFD, or where the kernel lacks it a pidfd of the credentials' process.
