@@ -23,10 +23,11 @@ public final class Node: Sendable {
     guard configuration.contribution >= minimum else {
       throw .contributionTooSmall(configuration.contribution, minimum: minimum)
     }
-    try RuntimeDirectory.prepare(for: configuration.socketPath)
+    try RuntimeDirectory.prepare(for: configuration.socketPath, configuration.socketAccess)
     let listener: PacketListener
     do {
-      listener = try PacketListener.claim(path: configuration.socketPath)
+      listener = try PacketListener.claim(
+        path: configuration.socketPath, mode: configuration.socketAccess.mode, group: configuration.socketAccess.group)
     } catch {
       throw .socket(error)
     }

@@ -17,20 +17,21 @@ final class NodeLoop {
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   private var isListening = true
-  private var wakePages: [SubscriptionID: WakePage] = [:]
+  private var wakePages: [SubscriptionID: ArrivedPage] = [:]
   /// The descriptor that came with the packet at hand, until an action takes it.
-  private var arrived: WakePage?
+  private var arrived: ArrivedPage?
   /// Clients that could not be written to, to be let go of when the actions at hand are done.
   private var failed: [(ClientID, String?)] = []
 
   /// A subscription's wake page, which its publishers look at; the node only passes it on.
-  private final class WakePage {
+  private final class ArrivedPage {
     let descriptor: OwnedDescriptor
     init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
   }
 
-  /// How many packets of one client are taken before the others have their turn.
+  /// How many packets of one client are taken before the others have their turn, and how long that may take.
   private static let packetsAtATime = 64
+  private static let turnNanoseconds: UInt64 = 2_000_000
 
   private enum Token {
     static let listener: UInt64 = 0
@@ -111,8 +112,9 @@ final class NodeLoop {
   private func admit(_ socket: consuming PacketSocket) throws(Errno) {
     let peer = try socket.peerCredentials()
     let process = try socket.peerProcess()
+    let groups = Set(try socket.peerGroups() + [peer.groupID])
     let id = core.clientConnected(
-      processID: peer.processID, userID: peer.userID, now: Clock.monotonicNanoseconds)
+      processID: peer.processID, peer: Peer(userID: peer.userID, groupIDs: groups), now: Clock.monotonicNanoseconds)
     let connection = ClientConnection(id: id, socket: socket, process: process)
     connections[id] = connection
     do throws(Errno) {
@@ -122,13 +124,17 @@ final class NodeLoop {
       died(connection)
       throw error
     }
+    perform(core.admit(id))
     logger.debug("client joined", metadata: ["client": "\(id.rawValue)", "pid": "\(peer.processID)"])
   }
 
   /// - Returns: whether there may be more.
   @discardableResult
   private func receive(from connection: ClientConnection) -> Bool {
+    let began = Clock.monotonicNanoseconds
     for _ in 0..<Self.packetsAtATime where connection.isOpen {
+      // What one packet asks for may be much.
+      if Clock.monotonicNanoseconds - began > Self.turnNanoseconds { break }
       do {
         var span = buffer.mutableSpan
         // SAFETY: an array of bytes has no padding.
@@ -142,7 +148,12 @@ final class NodeLoop {
           end(connection, .malformed, problem)
           return false
         case .packet(let byteCount, let descriptor):
-          if let descriptor { arrived = WakePage(descriptor) }
+          if let descriptor {
+            if let problem = take(descriptor) {
+              end(connection, .malformed, problem)
+              return false
+            }
+          }
           handlePacket(byteCount, from: connection)
           // What the message had no use for is closed.
           arrived = nil
@@ -155,9 +166,31 @@ final class NodeLoop {
     return connection.isOpen
   }
 
+  /// Takes the descriptor that came with a packet.
+  ///
+  /// - Returns: what is wrong with it, if it can't be what any message is about.
+  private func take(_ descriptor: consuming OwnedDescriptor) -> String? {
+    do throws(Errno) {
+      _ = try MemoryFile.seals(of: descriptor.raw)
+      arrived = ArrivedPage(descriptor)
+      return nil
+    } catch {
+      ForeignDescriptors.discard(descriptor)
+      return "the descriptor that came with it is no memory file's (\(error))"
+    }
+  }
+
   private func handlePacket(_ byteCount: Int, from connection: ClientConnection) {
     do throws(ProtocolError) {
       let message = try decodePacket(byteCount)
+      // It goes on to publishers, so nothing else may pass.
+      if case .subscribe = message, let arrived {
+        do throws(MemoryError) {
+          try WakePage.check(arrived.descriptor)
+        } catch {
+          return end(connection, .malformed, "\(error)")
+        }
+      }
       perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
     } catch {
       end(connection, .malformed, "\(error)")
@@ -193,7 +226,7 @@ final class NodeLoop {
       logger.warning("client disconnected: \(reason)", metadata: ["client": "\(connection.id.rawValue)"])
     }
     try? poller.remove(connection.socket.raw)
-    connection.close()
+    connection.close(&buffer)
     HandleSockets.remove(beside: listener.path, client: connection.id)
     perform(core.clientLeft(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
   }
@@ -210,6 +243,13 @@ final class NodeLoop {
     logger.debug("client ended", metadata: ["client": "\(connection.id.rawValue)"])
   }
 
+  /// Nothing of the client is left here.
+  private func forget(_ client: ClientID) {
+    guard let connection = connections.removeValue(forKey: client) else { return }
+    try? poller.remove(connection.process.raw)
+    listen(true)
+  }
+
   // MARK: - Work
 
   private func finishWork() {
@@ -224,7 +264,7 @@ final class NodeLoop {
           continue
         }
         segments.keep(segment, as: creation.segment)
-        perform(core.segmentCreated(creation.segment, now: now))
+        perform(core.segmentCreated(creation.segment, contents: segments, now: now))
       case .failure(let error):
         logger.error("a segment could not be made: \(error)")
         perform(core.segmentCreationFailed(creation.segment, contents: segments, now: now))
@@ -246,6 +286,7 @@ final class NodeLoop {
         }
       case .keepWakePage(let subscription): wakePages[subscription] = arrived
       case .dropWakePage(let subscription): wakePages[subscription] = nil
+      case .forgetClient(let client): forget(client)
       case .disconnect(let client, let reason): failed.append((client, reason))
       }
     }
@@ -270,6 +311,19 @@ final class NodeLoop {
       failed.append((client, connection.waitsToSend ? "it leaves the node's messages unread" : nil))
       return
     }
-    if connection.waitsToSend { watch(connection, [.readable, .writable]) }
+    guard connection.waitsToSend else { return }
+    watch(connection, [.readable, .writable])
+    if descriptor != nil, hasTooManyUnread(connection) {
+      failed.append((client, "it leaves more descriptors unread than it may"))
+    }
+  }
+
+  private func hasTooManyUnread(_ connection: ClientConnection) -> Bool {
+    if connection.unreadDescriptors > core.configuration.clientLimits.unreadDescriptors { return true }
+    guard let most = core.unreadDescriptorQuota(of: connection.id), let user = core.clients[connection.id]?.peer.userID
+    else { return false }
+    return connections.values.reduce(0) { sum, other in
+      core.clients[other.id]?.peer.userID == user ? sum + other.unreadDescriptors : sum
+    } > most
   }
 }

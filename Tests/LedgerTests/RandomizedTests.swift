@@ -27,6 +27,9 @@ import Vocabulary
 
 /// Publishers, subscribers and a node that do random things, some of them late, false or repeated.
 private struct RandomLife {
+  /// Of three users, one unbounded.
+  static let limits = [UserLimit.none, UserLimit(bytes: 400 << 10), UserLimit(bytes: 600 << 10, segments: 6)]
+
   var ledger: Ledger
   /// What went wrong beyond the ledger's own check.
   var complaints: [String] = []
@@ -96,7 +99,7 @@ private struct RandomLife {
       ledger.openStream(
         id, client: ClientID(rawValue: 1), topic: try! TopicName(topic),
         whenFull: policies.randomElement(using: &random)!, retention: retentions.randomElement(using: &random)!,
-        now: now))
+        user: UserID(rawValue: UInt32(id.rawValue % 3)), limit: Self.limits[Int(id.rawValue % 3)], now: now))
   }
 
   private mutating func closeStream() {
