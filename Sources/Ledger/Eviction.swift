@@ -3,28 +3,25 @@ import Vocabulary
 // Taking memory: what nobody needs first; what is still promised only if a policy says so, and never silently.
 
 extension Ledger {
-  /// Bytes that are on their way back for a lease: taken back so lately that their holders may not have answered yet.
-  func comingBack(for lease: WaitingLease, now: UInt64) -> UInt64 {
-    let isQuota = room(for: lease).isQuota
-    return pinned.reduce(0) { sum, id in
-      guard let segment = segments[id], !isQuota || segment.topic == lease.topic,
+  /// Whether a lease lacks more than is on its way back: taken back so lately that its holders may not have answered yet.
+  func isShort(for lease: WaitingLease, now: UInt64) -> Bool {
+    let room = room(for: lease)
+    if room.isEnough { return false }
+    var (bytes, segmentCount): (UInt64, UInt64) = (0, 0)
+    for id in pinned {
+      guard let segment = segments[id], mends(room, segment),
         segment.stateSince.saturatingAdd(limits.unmapGrace) > now
-      else { return sum }
-      return sum + segment.capacity
+      else { continue }
+      bytes += segment.capacity
+      segmentCount += 1
     }
-  }
-
-  private func isShort(for lease: WaitingLease, now: UInt64) -> Bool {
-    room(for: lease).shortage > comingBack(for: lease, now: now)
+    return room.bytes > bytes || room.segments > segmentCount
   }
 
   /// Takes warm segments, least recently used first, then retained ones, oldest first, as many as the lease needs.
   mutating func takeUnneeded(for lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) {
-    for id in warm + retained {
-      guard isShort(for: lease, now: now) else { return }
-      guard let segment = segments[id] else { continue }
-      guard !room(for: lease).isQuota || segment.topic == lease.topic else { continue }
-      takeBack(id, now: now, &actions)
+    take(for: lease, from: { $0.warm + $0.retained }, now: now) { ledger, id in
+      ledger.takeBack(id, now: now, &actions)
     }
   }
 
@@ -32,11 +29,28 @@ extension Ledger {
   ///
   /// - Returns: false if there is nothing to take and nothing on its way back.
   mutating func evictOldest(for lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) -> Bool {
-    for id in topics[lease.topic]?.sealed ?? [] {
-      guard isShort(for: lease, now: now) else { return true }
-      evict(id, now: now, &actions)
+    take(for: lease, from: { $0.topics[lease.topic]?.sealed ?? [] }, now: now) { ledger, id in
+      ledger.evict(id, now: now, &actions)
     }
     return !isShort(for: lease, now: now)
+  }
+
+  /// Takes what helps the lease, one segment after the other, until it is not short any more.
+  ///
+  /// When one bound is kept, another may be short: then what did not help before may help now.
+  private mutating func take(
+    for lease: WaitingLease, from candidates: (Ledger) -> [SegmentID], now: UInt64,
+    _ take: (inout Ledger, SegmentID) -> Void
+  ) {
+    while isShort(for: lease, now: now) {
+      let bound = room(for: lease).bound
+      for id in candidates(self) {
+        guard isShort(for: lease, now: now) else { return }
+        guard let segment = segments[id], mends(room(for: lease), segment) else { continue }
+        take(&self, id)
+      }
+      if room(for: lease).bound == bound { return }
+    }
   }
 
   private mutating func evict(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
@@ -78,8 +92,18 @@ extension Ledger {
 
   /// What a refused publisher is told: who holds the memory it lacks.
   func exhaustedReport(for lease: WaitingLease) -> ExhaustedReport {
-    let isQuota = room(for: lease).isQuota
-    let wanted = isQuota ? topics[lease.topic]?.streams ?? [] : Set(streams.keys)
+    let room = room(for: lease)
+    let wanted: Set<StreamID>
+    let limit: ExhaustedReport.Limit
+    switch room.bound {
+    case .pool: (wanted, limit) = (Set(streams.keys), .pool(bytes: contribution))
+    case .topic(let topic): (wanted, limit) = (topics[topic]?.streams ?? [], .topic(topic, bytes: quota(of: topic)))
+    case .user(let user):
+      wanted = users[user]?.streams ?? []
+      let bounds = users[user]?.limit ?? .none
+      limit =
+        room.bytes > 0 ? .user(user, bytes: bounds.bytes ?? 0) : .segments(of: user, count: bounds.segments ?? 0)
+    }
     let shares = wanted.compactMap { id -> ExhaustedReport.Share? in
       guard let stream = streams[id], !stream.segments.isEmpty else { return nil }
       let held = stream.segments.compactMap { segments[$0] }
@@ -93,8 +117,7 @@ extension Ledger {
         since: held.map(\.leasedAt).min() ?? 0)
     }
     return ExhaustedReport(
-      asked: lease.capacity, limit: isQuota ? quota(of: lease.topic) : contribution,
-      quotaOf: isQuota ? lease.topic : nil,
+      asked: lease.capacity, limit: limit,
       shares: Array(shares.sorted { ($1.bytes, $0.stream) < ($0.bytes, $1.stream) }.prefix(3)))
   }
 }

@@ -71,7 +71,7 @@ extension Ledger {
       let members = topic.streams.compactMap { streams[$0] }
       return TopicRow(
         name: topic.name, publishers: members.filter { !$0.isClosed }.count,
-        subscriptions: subscriptions.values.filter { !$0.hasLeft && $0.pattern.matches(topic.name) }.count,
+        subscriptions: subscriptions.values.filter { !$0.hasLeft && $0.matches(topic.name) }.count,
         segments: members.reduce(0) { $0 + $1.segments.count }, bytes: topic.bytes, quota: quota(of: topic.name),
         retention: topic.retention)
     }

@@ -24,6 +24,7 @@ extension Ledger {
       check(sum <= quota(of: topic.name), "\(topic.name) holds \(sum) bytes, beyond its quota")
       check(!topic.streams.isEmpty, "\(topic.name) has no stream")
     }
+    found += userViolations
 
     for segment in segments.values {
       let id = segment.identity

@@ -13,7 +13,7 @@ extension Ledger {
     _ id: UInt64, stream: StreamID, capacity: UInt64, minimum: UInt64? = nil, isAhead: Bool = false, now: UInt64
   ) -> [LedgerAction] {
     guard let record = streams[stream], !record.isClosed, capacity > 0 else { return [] }
-    let limit = quota(of: record.topic)
+    let limit = mostBytes(of: record)
     guard capacity <= limit else { return [.refuse(lease: id, .tooLarge(limit: limit))] }
     let policy = isAhead ? .fail : record.whenFull
     var deadline: UInt64?
@@ -55,8 +55,8 @@ extension Ledger {
 
   /// Serves the leases that wait, in order, after every event: each event may have given memory back, or time.
   ///
-  /// A lease that its topic's quota keeps back keeps nobody else back; one that lacks memory of the pool is served before
-  /// those behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once.
+  /// A lease that a quota keeps back keeps nobody else back; one that lacks memory of the pool is served before those
+  /// behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once.
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
@@ -101,18 +101,18 @@ extension Ledger {
       regrant(segment, for: lease, now: now, &actions)
       return .served
     }
-    if room(for: lease).shortage == 0 {
+    if room(for: lease).isEnough {
       create(for: lease, now: now, &actions)
       return .served
     }
     takeUnneeded(for: lease, now: now, &actions)
     // Taking back what nobody maps gives room at once.
-    if room(for: lease).shortage == 0 {
+    if room(for: lease).isEnough {
       create(for: lease, now: now, &actions)
       return .served
     }
     let isQuota = room(for: lease).isQuota
-    if comingBack(for: lease, now: now) >= room(for: lease).shortage { return isQuota ? .awaitsQuota : .awaitsPool }
+    if !isShort(for: lease, now: now) { return isQuota ? .awaitsQuota : .awaitsPool }
     // Rather a small segment than none, or one that is taken from who has not read it: a message that fits is neither
     // refused nor kept waiting.
     if let capacity = smallerCapacity(for: lease) {
@@ -125,7 +125,7 @@ extension Ledger {
     switch lease.policy {
     case .evictOldest:
       if evictOldest(for: lease, now: now, &actions) {
-        guard room(for: lease).shortage == 0 else { return isQuota ? .awaitsQuota : .awaitsPool }
+        guard room(for: lease).isEnough else { return isQuota ? .awaitsQuota : .awaitsPool }
         create(for: lease, now: now, &actions)
         return .served
       }
@@ -144,20 +144,13 @@ extension Ledger {
     }
   }
 
-  /// How many bytes are missing, of the pool or of the topic's quota; the quota's shortage is named if both are short,
-  /// as only its own topic can mend that.
-  func room(for lease: WaitingLease) -> (shortage: UInt64, isQuota: Bool) {
-    let held = topics[lease.topic]?.bytes ?? 0
-    let limit = quota(of: lease.topic)
-    if limit < contribution, held + lease.capacity > limit { return (held + lease.capacity - limit, true) }
-    return (lease.capacity > usage.free ? lease.capacity - usage.free : 0, false)
-  }
-
   /// As many bytes as there are, if they will do.
   private func smallerCapacity(for lease: WaitingLease) -> UInt64? {
-    let (held, limit) = (topics[lease.topic]?.bytes ?? 0, quota(of: lease.topic))
-    let capacity = min(usage.free, limit > held ? limit - held : 0) / lease.minimum * lease.minimum
-    return capacity > 0 && capacity < lease.capacity ? capacity : nil
+    let shortage = room(for: lease)
+    guard shortage.segments == 0, shortage.bytes < lease.capacity else { return nil }
+    var small = lease
+    small.capacity = min(lease.capacity - shortage.bytes, usage.free) / lease.minimum * lease.minimum
+    return small.capacity > 0 && room(for: small).isEnough ? small.capacity : nil
   }
 
   /// Whether a segment that its publisher has mapped will do for a lease: not so small, and not so large that most of it
@@ -205,6 +198,7 @@ extension Ledger {
     usage.free -= lease.capacity
     usage.leased += lease.capacity
     topics[lease.topic]?.bytes += lease.capacity
+    countForUser(segment)
     streams[lease.stream]?.segments.append(id)
     counters.segmentsLeased += 1
     promiseToAll(id, now: now)

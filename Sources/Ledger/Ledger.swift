@@ -29,6 +29,7 @@ public struct Ledger: Sendable {
   var streams: [StreamID: StreamRecord] = [:]
   var subscriptions: [SubscriptionID: SubscriptionRecord] = [:]
   var topics: [TopicName: TopicRecord] = [:]
+  var users: [UserID: UserRecord] = [:]
   /// Warm segments, least recently used first.
   var warm: [SegmentID] = []
   /// Retained segments, oldest first.

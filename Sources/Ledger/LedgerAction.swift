@@ -33,7 +33,7 @@ public enum LedgerAction: Equatable, Sendable {
 
 /// Why a lease can't be had.
 public enum LeaseRefusal: Equatable, Sendable {
-  /// More than the pool, or the topic's quota, can ever hold.
+  /// More than the pool, or the quota of the topic or the user, can ever hold.
   case tooLarge(limit: UInt64)
   case poolExhausted(ExhaustedReport)
   /// The machine has no memory for it, though the pool has room.
@@ -54,10 +54,18 @@ public struct ExhaustedReport: Equatable, Sendable {
     public var since: UInt64
   }
 
+  /// What is used up.
+  public enum Limit: Equatable, Sendable {
+    case pool(bytes: UInt64)
+    /// The quota of a topic.
+    case topic(TopicName, bytes: UInt64)
+    /// The quota of a user's publishers.
+    case user(UserID, bytes: UInt64)
+    case segments(of: UserID, count: UInt64)
+  }
+
   public var asked: UInt64
-  public var limit: UInt64
-  /// The topic whose quota is short; nil if it is the pool.
-  public var quotaOf: TopicName?
+  public var limit: Limit
   /// The largest shares.
   public var shares: [Share]
 }

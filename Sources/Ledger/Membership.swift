@@ -5,21 +5,26 @@ import Vocabulary
 extension Ledger {
   /// A publisher opens a stream on a topic.
   ///
-  /// - Parameter retention: what the topic keeps from now on; nil leaves it as it is.
+  /// - Parameters:
+  ///   - retention: what the topic keeps from now on; nil leaves it as it is.
+  ///   - user: whose the client is.
+  ///   - limit: what bounds all of the user's publishers; it holds as long as the user has any.
   public mutating func openStream(
-    _ id: StreamID, client: ClientID, topic: TopicName, whenFull: FullPolicy, retention: Retention?, now: UInt64
+    _ id: StreamID, client: ClientID, topic: TopicName, whenFull: FullPolicy, retention: Retention?,
+    user: UserID = UserID(rawValue: 0), limit: UserLimit = .none, now: UInt64
   ) -> [LedgerAction] {
     guard streams[id] == nil else { return [] }
     var actions: [LedgerAction] = []
     if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
     topics[topic]?.streams.insert(id)
-    var stream = StreamRecord(id: id, client: client, topic: topic, whenFull: whenFull, opened: now)
+    var stream = StreamRecord(id: id, client: client, user: user, topic: topic, whenFull: whenFull, opened: now)
     for subscription in subscriptions.values.sorted(by: { $0.id < $1.id })
-    where !subscription.hasLeft && subscription.pattern.matches(topic) {
+    where !subscription.hasLeft && subscription.matches(topic) {
       stream.subscriptions.append(subscription.id)
       actions.append(.introduce(id, to: subscription.id))
     }
     streams[id] = stream
+    addToUser(stream, limit: limit)
     if let retention {
       topics[topic]?.retention = retention
       if retention.age == nil { aging.remove(topic) } else { aging.insert(topic) }
@@ -67,17 +72,20 @@ extension Ledger {
 
   /// A subscription joins: it is promised what is being written, and what is retained if it wants that.
   ///
-  /// - Parameter observes: it wants handles only, and is promised nothing.
+  /// - Parameters:
+  ///   - readable: the topics that it may read; of others that the pattern matches it learns nothing.
+  ///   - observes: it wants handles only, and is promised nothing.
   public mutating func subscribe(
-    _ id: SubscriptionID, client: ClientID, pattern: TopicPattern, observes: Bool, wantsRetained: Bool,
-    backlog: BacklogLimit, now: UInt64
+    _ id: SubscriptionID, client: ClientID, pattern: TopicPattern, readable: TopicFilter = .all, observes: Bool,
+    wantsRetained: Bool, backlog: BacklogLimit, now: UInt64
   ) -> [LedgerAction] {
     guard subscriptions[id] == nil else { return [] }
     var actions: [LedgerAction] = []
-    subscriptions[id] = SubscriptionRecord(
-      id: id, client: client, pattern: pattern, observes: observes, wantsRetained: wantsRetained, limit: backlog,
-      joined: now)
-    for stream in streams.values.sorted(by: { $0.id < $1.id }) where pattern.matches(stream.topic) {
+    let subscription = SubscriptionRecord(
+      id: id, client: client, pattern: pattern, readable: readable, observes: observes, wantsRetained: wantsRetained,
+      limit: backlog, joined: now)
+    subscriptions[id] = subscription
+    for stream in streams.values.sorted(by: { $0.id < $1.id }) where subscription.matches(stream.topic) {
       streams[stream.id]?.subscriptions.append(id)
       let window = wantsRetained ? Set(retentionWindow(of: stream.topic, now: now)) : []
       for segment in stream.segments where !observes {
@@ -138,6 +146,7 @@ extension Ledger {
   mutating func forgetIfOver(_ id: StreamID) {
     guard let stream = streams[id], stream.isClosed, stream.segments.isEmpty else { return }
     streams[id] = nil
+    removeFromUser(stream)
     for subscription in stream.subscriptions {
       subscriptions[subscription]?.ended.remove(id)
       subscriptions[subscription]?.unread[id] = nil

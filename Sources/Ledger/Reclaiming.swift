@@ -98,6 +98,7 @@ extension Ledger {
     usage.free += segment.capacity
     pinned.remove(id)
     topics[segment.topic]?.bytes -= segment.capacity
+    uncountForUser(segment)
     topics[segment.topic]?.sealed.removeAll { $0 == id }
     streams[segment.stream]?.segments.removeAll { $0 == id }
     forgetIfOver(segment.stream)

@@ -65,6 +65,7 @@ struct SegmentRecord: Sendable {
 struct StreamRecord: Sendable {
   let id: StreamID
   let client: ClientID
+  let user: UserID
   let topic: TopicName
   let whenFull: FullPolicy
   let opened: UInt64
@@ -81,6 +82,8 @@ struct SubscriptionRecord: Sendable {
   let id: SubscriptionID
   let client: ClientID
   let pattern: TopicPattern
+  /// What it may read of that.
+  let readable: TopicFilter
   let observes: Bool
   let wantsRetained: Bool
   let limit: BacklogLimit
@@ -104,6 +107,8 @@ struct SubscriptionRecord: Sendable {
   /// Streams that have ended for it.
   var ended: Set<StreamID> = []
   var mappings: Set<SegmentID> = []
+
+  func matches(_ topic: TopicName) -> Bool { pattern.matches(topic) && readable.allows(topic) }
 }
 
 struct TopicRecord: Sendable {

@@ -25,9 +25,13 @@ public struct PacketListener: ~Copyable, Sendable {
 
   /// Takes the path, or says who has it. A socket that a dead node left there is no obstacle; any other file is.
   ///
-  /// - Parameter mode: the socket's permissions: who may connect.
+  /// - Parameters:
+  ///   - mode: the socket's permissions: who may connect.
+  ///   - group: whose the socket is beside its user's; nil leaves it to the system.
   /// - Throws: ``SocketError``.
-  public static func claim(path: String, mode: mode_t = 0o600) throws(SocketError) -> PacketListener {
+  public static func claim(path: String, mode: mode_t = 0o600, group: gid_t? = nil) throws(SocketError)
+    -> PacketListener
+  {
     guard path.utf8.count <= PacketSocket.maximumPathByteCount else {
       throw .pathTooLong(path: path, limit: PacketSocket.maximumPathByteCount)
     }
@@ -58,6 +62,7 @@ public struct PacketListener: ~Copyable, Sendable {
     }
     let socket = OwnedDescriptor(adopting: try system(poolbus_packet_socket()))
     _ = try system(unsafe poolbus_bind(socket.raw, path))
+    if let group { _ = try system(unsafe chown(path, .max, group)) }
     _ = try system(unsafe chmod(path, mode))
     _ = try system(listen(socket.raw, SOMAXCONN))
     guard let file = FileIdentity(path: path, isSocket: &isSocket) else { throw .nobodyListens(path: path) }

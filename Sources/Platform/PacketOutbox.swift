@@ -4,6 +4,8 @@
 public struct PacketOutbox: ~Copyable, Sendable {
   /// Packets that may wait.
   public static let limit = 16_384
+  /// Their bytes.
+  public static let byteLimit = 32 << 20
 
   private final class Packet: Sendable {
     let bytes: [UInt8]
@@ -20,6 +22,9 @@ public struct PacketOutbox: ~Copyable, Sendable {
 
   private var waiting: [Packet] = []
   private var sent = 0
+  private var byteCount = 0
+  /// Descriptors of packets that wait.
+  public private(set) var descriptorCount = 0
 
   public init() {}
 
@@ -38,7 +43,9 @@ public struct PacketOutbox: ~Copyable, Sendable {
         case .wouldBlock: break
         }
       }
-      guard waiting.count < Self.limit else { return false }
+      guard waiting.count < Self.limit, byteCount + bytes.count <= Self.byteLimit else { return false }
+      byteCount += bytes.count
+      if descriptor != nil { descriptorCount += 1 }
       waiting.append(Packet(bytes, try descriptor.map { raw throws(Errno) in try OwnedDescriptor.duplicating(raw) }))
       return true
     } catch {
@@ -55,6 +62,8 @@ public struct PacketOutbox: ~Copyable, Sendable {
       guard let result = try? send(packet.bytes, packet.raw, socket), result != .closed else { return false }
       if result == .wouldBlock { return true }
       sent += 1
+      byteCount -= packet.bytes.count
+      if packet.raw != nil { descriptorCount -= 1 }
     }
     return true
   }

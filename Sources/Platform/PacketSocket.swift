@@ -75,17 +75,22 @@ public struct PacketSocket: ~Copyable, Sendable {
     case packet(byteCount: Int, descriptor: OwnedDescriptor?)
     case wouldBlock
     case closed
-    /// Bytes were cut off, or more than one descriptor came. All that came are closed.
+    /// It is empty, or bytes were cut off, or more than one descriptor came. All that came are closed.
     case damaged(String)
   }
 
   /// Takes one packet.
   public borrowing func receive(into buffer: inout MutableRawSpan) throws(Errno) -> Received {
-    var arrived: CInt = -1
-    var damaged: CInt = 0
-    // SAFETY: the kernel writes into the buffer, whose length goes with it.
-    let count = unsafe buffer.withUnsafeMutableBytes { buffer in
-      unsafe poolbus_receive_packet(descriptor.raw, buffer.baseAddress, buffer.count, &arrived, &damaged)
+    var descriptors = InlineArray<253, CInt>(repeating: -1)
+    var (arrived, damaged): (CInt, CInt) = (0, 0)
+    var room = descriptors.mutableSpan
+    // SAFETY: the kernel writes into the buffer, whose length goes with it, and into room for all descriptors there can
+    // be.
+    let count = unsafe room.withUnsafeMutableBufferPointer { room in
+      unsafe buffer.withUnsafeMutableBytes { buffer in
+        unsafe poolbus_receive_packet(
+          descriptor.raw, buffer.baseAddress, buffer.count, room.baseAddress, &arrived, &damaged)
+      }
     }
     if count < 0 {
       switch Errno(rawValue: errno) {
@@ -93,11 +98,12 @@ public struct PacketSocket: ~Copyable, Sendable {
       case let error: throw error
       }
     }
-    if damaged != 0 {
-      return .damaged("it is longer than \(buffer.byteCount) bytes, or came with more descriptors than one")
+    if damaged != 0 || arrived > 1 {
+      for index in 0..<Int(arrived) { ForeignDescriptors.discard(OwnedDescriptor(adopting: descriptors[index])) }
+      return .damaged(
+        "a packet is empty, longer than \(buffer.byteCount) bytes, or came with more descriptors than one")
     }
-    let file = arrived < 0 ? nil : OwnedDescriptor(adopting: arrived)
-    // An empty packet looks like the end of the connection, and no message is empty.
+    let file = arrived == 0 ? nil : OwnedDescriptor(adopting: descriptors[0])
     guard count > 0 else { return .closed }
     return .packet(byteCount: count, descriptor: file)
   }

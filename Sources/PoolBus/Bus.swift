@@ -14,6 +14,7 @@ import Vocabulary
 /// let subscriber = try await bus.subscriber(to: "camera/**")
 /// ```
 public final class Bus: Sendable {
+  private let socketPath: String
   private let node: NodeConnection
   private let welcome: Welcome
   private let transport: any HandleTransport
@@ -38,10 +39,11 @@ public final class Bus: Sendable {
       throw BusError.cannotJoin("the client's thread could not be started: \(error)")
     }
     let welcome = try await connection.hello(name: configuration.name)
-    return Bus(node: connection, welcome: welcome, transport: handles)
+    return Bus(socketPath: configuration.socketPath, node: connection, welcome: welcome, transport: handles)
   }
 
-  private init(node: NodeConnection, welcome: Welcome, transport: any HandleTransport) {
+  private init(socketPath: String, node: NodeConnection, welcome: Welcome, transport: any HandleTransport) {
+    self.socketPath = socketPath
     self.node = node
     self.welcome = welcome
     self.transport = transport
@@ -117,6 +119,8 @@ public final class Bus: Sendable {
       if let sender { return sender }
       do {
         let made = try transport.sender(at: welcome.handleEndpoint)
+        // Whoever may join the node may listen, also other users.
+        SocketFile.share(welcome.handleEndpoint, as: socketPath)
         sender = made
         return made
       } catch {
@@ -170,6 +174,8 @@ extension BusError {
       switch refusal.code {
       case .poolExhausted: .poolExhausted(refusal.message)
       case .outOfMemory: .outOfMemory(refusal.message)
+      case .notPermitted: .notPermitted(refusal.message)
+      case .limit: .limitReached(refusal.message)
       default: .refused(refusal.message)
       }
   }

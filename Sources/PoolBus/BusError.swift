@@ -30,6 +30,10 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
   case typeMismatch(String)
   /// Another task waits for this subscriber's next message already: one at a time may.
   case alreadyWaiting
+  /// The node's access list does not let this user do that.
+  case notPermitted(String)
+  /// The client, or all clients of this user, have as much as the node allows them.
+  case limitReached(String)
   /// The node refused; the text says why.
   case refused(String)
 
@@ -53,6 +57,8 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
     case .corruptSegment(let what): "a publisher's segment is corrupt: \(what); the rest of it is skipped"
     case .typeMismatch(let why): "the payload can't be read as that type: \(why)"
     case .alreadyWaiting: "another task waits for this subscriber's next message: give each task its own subscriber"
+    case .notPermitted(let why): "not permitted: \(why)"
+    case .limitReached(let why): "a limit is reached: \(why)"
     case .refused(let why): "the node refused: \(why)"
     }
   }

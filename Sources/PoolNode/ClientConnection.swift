@@ -30,6 +30,8 @@ final class ClientConnection {
   func flush() -> Bool { outbox.flush(over: socket) }
 
   var waitsToSend: Bool { !outbox.isEmpty }
+  /// Descriptors that wait to be read.
+  var unreadDescriptors: UInt64 { UInt64(outbox.descriptorCount) }
 
   /// Ends the conversation as soon as what the client has said is read: the end follows behind that. Among it may be that
   /// it has unmapped what it had, which nobody would ever say again.
@@ -39,10 +41,16 @@ final class ClientConnection {
     socket.shutDown()
   }
 
-  /// Ends the conversation. The descriptor stays until the process is gone, so that its number names nobody else.
-  func close() {
+  /// Ends the conversation. The socket stays until the process is gone, or nothing of it is left here.
+  ///
+  /// - Parameter buffer: room for what the client said last, which nobody hears.
+  func close(_ buffer: inout [UInt8]) {
     isOpen = false
     socket.shutDown()
+    var span = buffer.mutableSpan
+    // SAFETY: an array of bytes has no padding.
+    var bytes = unsafe span.mutableBytes
+    socket.drain(into: &bytes)
     outbox = PacketOutbox()
   }
 }

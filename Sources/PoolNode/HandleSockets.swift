@@ -7,9 +7,12 @@ enum HandleSockets {
   /// Room for what follows the socket path.
   static let suffixByteCount = 32
 
-  /// The node's process is in the name: a client of an earlier node that lives on keeps its own socket.
+  /// The node's process is in the name: a client of an earlier node that lives on keeps its own socket. The rest only
+  /// the client is told, so that nobody takes its place before it: the hasher's seed is this process's secret.
   static func path(beside socketPath: String, client: ClientID) -> String {
-    "\(socketPath).\(getpid())-\(client.rawValue)"
+    var hasher = Hasher()
+    hasher.combine(client)
+    return "\(socketPath).\(getpid())-\(UInt64(UInt(bitPattern: hasher.finalize())))"
   }
 
   static func remove(beside socketPath: String, client: ClientID) {

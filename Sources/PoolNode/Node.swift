@@ -35,7 +35,7 @@ public final class Node: Sendable {
     let listener: PacketListener
     switch service.takeListener() {
     case .some(let socket): listener = socket
-    case .none: listener = try claimSocket(at: configuration.socketPath)
+    case .none: listener = try claimSocket(at: configuration.socketPath, configuration.socketAccess)
     }
     HandleSockets.removeAll(beside: configuration.socketPath)
     DescriptorLimit.raise()
@@ -60,10 +60,10 @@ public final class Node: Sendable {
     }
   }
 
-  private static func claimSocket(at path: String) throws(NodeError) -> PacketListener {
-    try RuntimeDirectory.prepare(for: path)
+  private static func claimSocket(at path: String, _ access: SocketAccess) throws(NodeError) -> PacketListener {
+    try RuntimeDirectory.prepare(for: path, access)
     do {
-      return try PacketListener.claim(path: path)
+      return try PacketListener.claim(path: path, mode: access.mode, group: access.group)
     } catch {
       throw .socket(error)
     }

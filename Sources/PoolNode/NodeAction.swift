@@ -13,6 +13,8 @@ enum NodeAction: Equatable {
   /// Keeps the descriptor that came with the message at hand, if one did: it is the subscription's wake page.
   case keepWakePage(SubscriptionID)
   case dropWakePage(SubscriptionID)
+  /// The client has left, and maps nothing: its process need not be watched any more.
+  case forgetClient(ClientID)
   /// The client broke the protocol; it is told why in a last message before this.
   case disconnect(ClientID, reason: String)
 }

@@ -3,7 +3,7 @@ import Vocabulary
 
 /// What a node is started with.
 public struct NodeConfiguration: Sendable {
-  /// Where clients join. Its directory is made if it is missing, for this user alone.
+  /// Where clients join. Its directory is made if it is missing, for those who may connect.
   public var socketPath: String
   /// Bytes of memory that the node contributes to the pool. Nothing is taken before it is leased.
   public var contribution: UInt64
@@ -11,6 +11,13 @@ public struct NodeConfiguration: Sendable {
   public var quotas: [TopicQuota]
   /// How long, in nanoseconds, segments of an earlier life wait to be claimed.
   public var claimGraceNanoseconds: UInt64 = 30_000_000_000
+  /// Who may publish, subscribe and inspect; nil: whoever can connect may do all.
+  public var access: AccessList?
+  /// How much each user's clients may take; the first rule that fits a user counts.
+  public var userQuotas: [UserQuotaRule] = []
+  public var clientLimits = ClientLimits()
+  /// Who may connect: the permissions of the socket.
+  public var socketAccess = SocketAccess()
 
   /// - Parameter contribution: rounded down to whole pages; nil for a quarter of the machine's memory.
   public init(

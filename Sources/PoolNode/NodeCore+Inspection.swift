@@ -5,14 +5,15 @@ import PooledMemory
 import Vocabulary
 
 extension NodeCore {
-  /// The node's books at this moment, in parts that fit a packet each.
-  func snapshot(for request: UInt64, contents: some SegmentContents, now: UInt64) -> [SnapshotPart] {
+  /// The node's books at this moment, as far as the client may see them, in parts that fit a packet each.
+  func snapshot(for request: UInt64, of client: ClientID, contents: some SegmentContents, now: UInt64) -> [SnapshotPart]
+  {
     func age(_ time: UInt64) -> UInt64 { now > time ? now - time : 0 }
     let segmentRows = ledger.segmentRows
     var snapshot = Snapshot(pool: poolRow(now: now))
     snapshot.clients = clients.sorted { $0.key < $1.key }.map { id, client in
       ClientRow(
-        client: id, name: client.name, processID: client.processID, userID: client.userID,
+        client: id, name: client.name, processID: client.processID, userID: client.peer.userID,
         joinedNanosecondsAgo: age(client.joined))
     }
     snapshot.topics = ledger.topicRows.map { topic in
@@ -50,6 +51,7 @@ extension NodeCore {
           sinceNanosecondsAgo: age(holder.since))
       }
     }
+    if configuration.access != nil { snapshot.restrict(to: topics(for: client, .inspect), for: client) }
     return snapshot.split(request: request)
   }
 
@@ -115,7 +117,12 @@ extension NodeCore {
 
   private func describe(_ report: ExhaustedReport, now: UInt64) -> String {
     let what =
-      report.quotaOf.map { "the quota of \($0), \(report.limit) bytes," } ?? "the pool of \(report.limit) bytes"
+      switch report.limit {
+      case .pool(let bytes): "the pool of \(bytes) bytes has no room for \(report.asked) more"
+      case .topic(let topic, let bytes): "the quota of \(topic), \(bytes) bytes, has no room for \(report.asked) more"
+      case .user(let user, let bytes): "the quota of \(user), \(bytes) bytes, has no room for \(report.asked) more"
+      case .segments(let user, let count): "the quota of \(user), \(count) segments, allows no further one"
+      }
     let shares = report.shares.map { share in
       let seconds = (now > share.since ? now - share.since : 0) / 1_000_000_000
       let waitsFor =
@@ -123,7 +130,7 @@ extension NodeCore {
         ? "" : ", awaiting the release of " + share.awaited.prefix(3).map(describe).joined(separator: " and ")
       return "\(share.topic) holds \(share.bytes) bytes for up to \(seconds) s\(waitsFor)"
     }
-    return "\(what) has no room for \(report.asked) more; " + shares.joined(separator: "; ")
+    return "\(what); " + shares.joined(separator: "; ")
       + ". Read faster, set a backlog limit on slow subscribers, or contribute more; 'busctl why' tells more"
   }
 

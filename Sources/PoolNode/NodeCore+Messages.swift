@@ -17,12 +17,14 @@ extension NodeCore {
       return refuse(client, .malformed, "Hello came twice: send it once, first")
 
     case .openPublisher(let open):
+      if let refusal = objection(to: open, of: client) { return [.send(.refusal(refusal), to: client)] }
       let stream = StreamID(rawValue: nextID())
       streams[stream] = StreamRecord(topic: open.topic, client: client, opened: now)
       clients[client]?.streams.insert(stream)
       let decided = ledger.openStream(
-        stream, client: client, topic: open.topic, whenFull: open.whenFull, retention: open.retention, now: now)
-      let opened = PublisherOpened(request: open.request, stream: stream, quota: ledger.quota(of: open.topic))
+        stream, client: client, topic: open.topic, whenFull: open.whenFull, retention: open.retention,
+        user: UserID(rawValue: record.peer.userID), limit: quota(of: client).limit, now: now)
+      let opened = PublisherOpened(request: open.request, stream: stream, quota: ledger.mostBytes(of: stream))
       return [.send(.publisherOpened(opened), to: client)] + tellRetention(of: open.topic)
         + execute(decided, contents: contents, now: now)
 
@@ -31,12 +33,13 @@ extension NodeCore {
       return close(stream, mappingsGone: false, contents: contents, now: now)
 
     case .subscribe(let wish):
+      if let refusal = objection(to: wish, of: client) { return [.send(.refusal(refusal), to: client)] }
       let subscription = SubscriptionID(rawValue: nextID())
       subscriptions[subscription] = SubscriptionRecord(client: client)
       clients[client]?.subscriptions.insert(subscription)
       let decided = ledger.subscribe(
-        subscription, client: client, pattern: wish.pattern, observes: wish.observes,
-        wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
+        subscription, client: client, pattern: wish.pattern, readable: topics(for: client, .subscribe),
+        observes: wish.observes, wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
       let subscribed = Subscribed(request: wish.request, subscription: subscription)
       return [.keepWakePage(subscription), .send(.subscribed(subscribed), to: client)]
         + execute(decided, contents: contents, now: now)
@@ -56,8 +59,9 @@ extension NodeCore {
           client, .malformed, "a segment can't have \(wish.minimum) bytes at the least: ask for whole pages")
       }
       guard streams[wish.stream]?.isClosed == false else { return [] }
+      if let refusal = objection(to: wish, of: client) { return [.send(.refusal(refusal), to: client)] }
       let lease = nextID()
-      leases[lease] = PendingLease(client: client, request: wish.request)
+      leases[lease] = PendingLease(client: client, stream: wish.stream, request: wish.request)
       let decided = ledger.requestLease(
         lease, stream: wish.stream, capacity: wish.capacity, minimum: wish.minimum, isAhead: wish.isAhead,
         now: now)
@@ -104,7 +108,8 @@ extension NodeCore {
       return execute(decided, contents: contents, now: now) + forgetIfOver(subscription)
 
     case .inspect(let request):
-      return snapshot(for: request, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
+      if let refusal = objection(toInspection: request, of: client) { return [.send(.refusal(refusal), to: client)] }
+      return snapshot(for: request, of: client, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
     }
   }
 

@@ -24,7 +24,7 @@ struct NodeCore {
 
   struct ClientRecord {
     var processID: Int32
-    var userID: UInt32
+    var peer: Peer
     var name = ""
     var joined: UInt64
     var hasGreeted = false
@@ -58,6 +58,7 @@ struct NodeCore {
 
   struct PendingLease {
     var client: ClientID
+    var stream: StreamID
     var request: UInt64
   }
 
@@ -86,9 +87,9 @@ struct NodeCore {
 
   // MARK: - Clients come and go
 
-  mutating func clientConnected(processID: Int32, userID: UInt32, now: UInt64) -> ClientID {
+  mutating func clientConnected(processID: Int32, peer: Peer, now: UInt64) -> ClientID {
     let client = ClientID(rawValue: nextID())
-    clients[client] = ClientRecord(processID: processID, userID: userID, joined: now)
+    clients[client] = ClientRecord(processID: processID, peer: peer, joined: now)
     return client
   }
 
@@ -99,13 +100,18 @@ struct NodeCore {
     guard let record = clients[client], !record.hasLeft else { return [] }
     clients[client]?.hasLeft = true
     return depart(record, mappingsGone: false, contents: contents, now: now)
+      + forgetIfClear(client, contents: contents, now: now)
   }
 
-  /// Whether a client, or one that has left, still maps segments.
-  func hasMappings(_ client: ClientID) -> Bool {
-    guard let record = clients[client] else { return false }
-    return record.streams.contains { !ledger.mappings(of: .publisher($0)).isEmpty }
-      || record.subscriptions.contains { !ledger.mappings(of: .subscription($0)).isEmpty }
+  /// A client that has left and maps nothing is as good as dead: a process that comes and goes leaves nothing here.
+  private mutating func forgetIfClear(
+    _ client: ClientID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    guard let record = clients[client], record.hasLeft,
+      record.streams.allSatisfy({ ledger.mappings(of: .publisher($0)).isEmpty }),
+      record.subscriptions.allSatisfy({ ledger.mappings(of: .subscription($0)).isEmpty })
+    else { return [] }
+    return clientDied(client, contents: contents, now: now) + [.forgetClient(client)]
   }
 
   /// The client's process has ended: the kernel has unmapped what it had.
@@ -151,6 +157,8 @@ struct NodeCore {
     // What its publisher mapped but did not live to report is handed on, too, and nobody else shall write it.
     let sealing = ends.keys.sorted().map { NodeAction.sealAgainstFurtherWriters($0) }
     let decided = ledger.closeStream(stream, ends: ends, mappingsGone: mappingsGone, now: now)
+    // Leases that waited are over, without a word; those whose segment is being made end with it.
+    leases = leases.filter { $0.value.stream != stream || creating.values.contains($0.key) }
     defer { pruneIfOver(stream) }
     return sealing + execute(decided, contents: contents, now: now)
   }
@@ -188,11 +196,17 @@ struct NodeCore {
   // MARK: - Segments are made
 
   mutating func segmentCreated(
-    _ segment: SegmentID, now: UInt64
+    _ segment: SegmentID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     guard let lease = creating.removeValue(forKey: segment), let pending = leases.removeValue(forKey: lease),
       let record = segments[segment]
     else { return [] }
+    if clients[pending.client]?.hasLeft != false {
+      // Nobody is there to map it.
+      let decided = ledger.unmapped(segment, by: .publisher(record.stream), now: now)
+      return execute(decided, contents: contents, now: now)
+        + forgetIfClear(pending.client, contents: contents, now: now)
+    }
     let granted = LeaseGranted(
       request: pending.request, stream: record.stream, segment: SegmentIdentity(id: segment, epoch: 1),
       capacity: record.capacity, warm: false, isShort: ledger.waitingLeaseCount > 0)

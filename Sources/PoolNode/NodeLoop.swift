@@ -26,8 +26,9 @@ final class NodeLoop {
   /// Clients that broke the protocol, to be let go of when the actions at hand are done.
   private var failed: [(ClientID, String)] = []
 
-  /// How many packets of one client are taken before the others have their turn.
+  /// How many packets of one client are taken before the others have their turn, and how long that may take.
   private static let packetsAtATime = 64
+  private static let turnNanoseconds: UInt64 = 2_000_000
   /// How long the node does not listen when it could not let a client in: listening on would spin.
   private static let deafNanoseconds: UInt64 = 50_000_000
 
@@ -121,8 +122,9 @@ final class NodeLoop {
   private func admit(_ socket: consuming PacketSocket) throws(Errno) {
     let peer = try socket.peerCredentials()
     let process = try socket.peerProcess()
+    let groups = Set(try socket.peerGroups() + [peer.groupID])
     let id = core.clientConnected(
-      processID: peer.processID, userID: peer.userID, now: Clock.monotonicNanoseconds)
+      processID: peer.processID, peer: Peer(userID: peer.userID, groupIDs: groups), now: Clock.monotonicNanoseconds)
     let connection = ClientConnection(id: id, socket: socket, process: process)
     connections[id] = connection
     do throws(Errno) {
@@ -132,13 +134,17 @@ final class NodeLoop {
       died(connection)
       throw error
     }
+    perform(core.admit(id))
     logger.debug("client joined", metadata: ["client": "\(id.rawValue)", "pid": "\(peer.processID)"])
   }
 
   /// - Returns: whether there may be more.
   @discardableResult
   private func receive(from connection: ClientConnection) -> Bool {
+    let began = Clock.monotonicNanoseconds
     for _ in 0..<Self.packetsAtATime where connection.isOpen {
+      // What one packet asks for may be much.
+      if Clock.monotonicNanoseconds - began > Self.turnNanoseconds { break }
       do {
         var span = buffer.mutableSpan
         // SAFETY: an array of bytes has no padding.
@@ -152,7 +158,10 @@ final class NodeLoop {
           end(connection, .malformed, problem)
           return false
         case .packet(let byteCount, let descriptor):
-          arrived = descriptor
+          if let descriptor, let problem = take(descriptor) {
+            end(connection, .malformed, problem)
+            return false
+          }
           handlePacket(byteCount, from: connection)
           // What the message had no use for is closed.
           arrived = nil
@@ -165,9 +174,37 @@ final class NodeLoop {
     return connection.isOpen
   }
 
+  /// Takes the descriptor that came with a packet.
+  ///
+  /// - Returns: what is wrong with it, if it can't be what any message is about.
+  private func take(_ descriptor: consuming OwnedDescriptor) -> String? {
+    do throws(Errno) {
+      _ = try MemoryFile.seals(of: descriptor.raw)
+      arrived = consume descriptor
+      return nil
+    } catch {
+      ForeignDescriptors.discard(descriptor)
+      return "the descriptor that came with it is no memory file's (\(error))"
+    }
+  }
+
+  /// Why what came is no wake page; nil if it is one, or nothing came.
+  private func problemOfWakePage() -> String? {
+    guard let arrived = arrived.take() else { return nil }
+    do throws(MemoryError) {
+      try WakePage.check(arrived)
+      self.arrived = consume arrived
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
   private func handlePacket(_ byteCount: Int, from connection: ClientConnection) {
     do throws(ProtocolError) {
       let message = try decodePacket(byteCount)
+      // It goes on to publishers, so nothing else may pass.
+      if case .subscribe = message, let problem = problemOfWakePage() { return end(connection, .malformed, problem) }
       perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
     } catch {
       end(connection, .malformed, "\(error)")
@@ -203,11 +240,9 @@ final class NodeLoop {
       logger.warning("client disconnected: \(reason)", metadata: ["client": "\(connection.id.rawValue)"])
     }
     try? poller.remove(connection.socket.raw)
-    connection.close()
+    connection.close(&buffer)
     HandleSockets.remove(beside: listener.path, client: connection.id)
     perform(core.clientLeft(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
-    // Who has nothing mapped any more is not waited for: its process may live for long, and join again and again.
-    if !core.hasMappings(connection.id) { forget(connection) }
   }
 
   private func died(_ connection: ClientConnection) {
@@ -226,6 +261,13 @@ final class NodeLoop {
     logger.debug("client ended", metadata: ["client": "\(connection.id.rawValue)"])
   }
 
+  /// Nothing of the client is left here.
+  private func forget(_ client: ClientID) {
+    guard let connection = connections.removeValue(forKey: client) else { return }
+    try? poller.remove(connection.process.raw)
+    listen()
+  }
+
   // MARK: - Work
 
   private func finishWork() {
@@ -240,7 +282,7 @@ final class NodeLoop {
           continue
         }
         segments.keep(segment, as: creation.segment)
-        perform(core.segmentCreated(creation.segment, now: now))
+        perform(core.segmentCreated(creation.segment, contents: segments, now: now))
       case .failure(let error):
         logger.error("a segment could not be made: \(error)")
         perform(core.segmentCreationFailed(creation.segment, contents: segments, now: now))
@@ -263,6 +305,7 @@ final class NodeLoop {
       case .keepWakePage(let subscription):
         if let page = arrived.take() { segments.keepWakePage(page, of: subscription) }
       case .dropWakePage(let subscription): segments.dropWakePage(of: subscription)
+      case .forgetClient(let client): forget(client)
       case .disconnect(let client, let reason): failed.append((client, reason))
       }
     }
@@ -290,6 +333,19 @@ final class NodeLoop {
       }
       return connection.hangUp()
     }
-    if connection.waitsToSend { watch(connection, [.readable, .writable]) }
+    guard connection.waitsToSend else { return }
+    watch(connection, [.readable, .writable])
+    if descriptor != nil, hasTooManyUnread(connection) {
+      failed.append((client, "it leaves more descriptors unread than it may"))
+    }
+  }
+
+  private func hasTooManyUnread(_ connection: ClientConnection) -> Bool {
+    if connection.unreadDescriptors > core.configuration.clientLimits.unreadDescriptors { return true }
+    guard let most = core.unreadDescriptorQuota(of: connection.id), let user = core.clients[connection.id]?.peer.userID
+    else { return false }
+    return connections.values.reduce(0) { sum, other in
+      core.clients[other.id]?.peer.userID == user ? sum + other.unreadDescriptors : sum
+    } > most
   }
 }

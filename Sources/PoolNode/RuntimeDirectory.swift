@@ -3,15 +3,26 @@ import Platform
 
 /// The directory of the node's socket: its permissions say who may join.
 enum RuntimeDirectory {
-  /// Makes the directory if it is missing, for this user alone; its parent must exist.
-  static func prepare(for socketPath: String) throws(NodeError) {
+  /// Makes the directory if it is missing, for those who may connect; its parent must exist.
+  ///
+  /// Clients make the sockets of their handles there, too: who may connect may make files, and take away only their own.
+  static func prepare(for socketPath: String, _ access: SocketAccess) throws(NodeError) {
     guard let slash = socketPath.lastIndex(of: "/"), slash != socketPath.startIndex else { return }
     let directory = String(socketPath[..<slash])
     // SAFETY: the kernel copies the path.
-    guard unsafe mkdir(directory, 0o700) != 0 else { return }
-    let failure = Errno(rawValue: errno)
-    guard failure != .fileExists else { return }
-    throw .directory(path: directory, problem: "it is missing and can't be made: \(failure)")
+    if unsafe mkdir(directory, 0o700) != 0 {
+      let failure = Errno(rawValue: errno)
+      guard failure != .fileExists else { return }
+      throw .directory(path: directory, problem: "it is missing and can't be made: \(failure)")
+    }
+    let mode = access.directoryMode
+    guard mode != 0o700 || access.group != nil else { return }
+    if let group = access.group, unsafe chown(directory, .max, group) != 0 {
+      throw .directory(path: directory, problem: "it can't be given to group \(group): \(Errno(rawValue: errno))")
+    }
+    if unsafe chmod(directory, mode) != 0 {
+      throw .directory(path: directory, problem: "it can't be opened to others: \(Errno(rawValue: errno))")
+    }
   }
 }
 

@@ -59,6 +59,15 @@ public struct TopicPattern: Hashable, Sendable, CustomStringConvertible {
     matchesAnyDepth = false
   }
 
+  /// `**`: every topic.
+  public static let everything = TopicPattern(everything: ())
+
+  private init(everything: Void) {
+    text = "**"
+    levels = []
+    matchesAnyDepth = true
+  }
+
   public func matches(_ topic: TopicName) -> Bool {
     var rest = topic.text.split(separator: "/")[...]
     for level in levels {
@@ -66,6 +75,24 @@ public struct TopicPattern: Hashable, Sendable, CustomStringConvertible {
       if case .named(let name) = level, name != part { return false }
     }
     return matchesAnyDepth || rest.isEmpty
+  }
+
+  /// Whether a topic can match both.
+  public func overlaps(_ other: TopicPattern) -> Bool {
+    for (mine, others) in zip(levels, other.levels) {
+      if case (.named(let a), .named(let b)) = (mine, others), a != b { return false }
+    }
+    if levels.count == other.levels.count { return true }
+    return levels.count < other.levels.count ? matchesAnyDepth : other.matchesAnyDepth
+  }
+
+  /// Whether this matches every topic that the other matches.
+  public func covers(_ other: TopicPattern) -> Bool {
+    guard levels.count <= other.levels.count else { return false }
+    for (mine, others) in zip(levels, other.levels) {
+      if case .named = mine, mine != others { return false }
+    }
+    return matchesAnyDepth || (levels.count == other.levels.count && !other.matchesAnyDepth)
   }
 
   public var description: String { text }

@@ -43,7 +43,7 @@ import Vocabulary
       Issue.record("\(String(describing: world.refused[lease]))")
       return
     }
-    #expect(report.asked == world.pages(2) && report.limit == world.pages(4) && report.quotaOf == nil)
+    #expect(report.asked == world.pages(2) && report.limit == .pool(bytes: world.pages(4)))
     #expect(report.shares.map(\.stream) == [stream] && report.shares[0].awaited == [slow])
   }
 

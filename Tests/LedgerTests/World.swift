@@ -31,13 +31,14 @@ struct World {
   // MARK: - What clients do
 
   mutating func publisher(
-    _ topic: String, whenFull: FullPolicy = .wait(timeout: nil), retention: Retention? = nil
+    _ topic: String, whenFull: FullPolicy = .wait(timeout: nil), retention: Retention? = nil, user: UInt32 = 0,
+    limit: UserLimit = .none
   ) -> StreamID {
     let id = StreamID(rawValue: next())
     perform(
       ledger.openStream(
         id, client: ClientID(rawValue: 1), topic: try! TopicName(topic), whenFull: whenFull, retention: retention,
-        now: now))
+        user: UserID(rawValue: user), limit: limit, now: now))
     return id
   }
 

@@ -10,15 +10,18 @@ struct NodeWorld {
   private var now: UInt64 = 1
   private var lastRequest: UInt64 = 100
 
-  init(contribution: UInt64 = 1 << 20) {
-    core = NodeCore(
-      configuration: NodeConfiguration(socketPath: "/tmp/test.sock", contribution: contribution), now: 0)
+  init(contribution: UInt64 = 1 << 20, _ configure: (inout NodeConfiguration) -> Void = { _ in }) {
+    var configuration = NodeConfiguration(socketPath: "/tmp/test.sock", contribution: contribution)
+    configure(&configuration)
+    core = NodeCore(configuration: configuration, now: 0)
   }
 
-  mutating func connect() -> ClientID { core.clientConnected(processID: 1, userID: 0, now: now) }
+  mutating func connect(_ peer: Peer = Peer(userID: 0)) -> ClientID {
+    core.clientConnected(processID: 1, peer: peer, now: now)
+  }
 
-  mutating func join(_ name: String = "test") -> ClientID {
-    let client = connect()
+  mutating func join(_ name: String = "test", _ peer: Peer = Peer(userID: 0)) -> ClientID {
+    let client = connect(peer)
     _ = tell(client, .hello(Hello(name: name)))
     return client
   }
@@ -61,7 +64,7 @@ struct NodeWorld {
     let wish = RequestLease(request: lastRequest, stream: stream, capacity: capacity, isAhead: false)
     for action in tell(client, .requestLease(wish)) {
       guard case .create(let segment, _) = action else { continue }
-      for action in core.segmentCreated(segment, now: now) {
+      for action in core.segmentCreated(segment, contents: contents, now: now) {
         if case .leaseGranted(let granted)? = action.message(to: client) { return granted.segment }
       }
     }

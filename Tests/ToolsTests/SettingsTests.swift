@@ -9,10 +9,11 @@ import Vocabulary
 
 @Suite struct SettingsTests {
   private func settings(
-    flags: [SettingsSource.Key: String] = [:], quotas: [String] = [], environment: [String: String] = [:],
+    flags: [SettingsSource.Key: String] = [:], lists: [SettingsSource.Key: [String]] = [:],
+    environment: [String: String] = [:],
     file: String? = nil
   ) throws -> Settings {
-    var sources: [SettingsSource] = [.flags(flags, quotas: quotas), .environment(environment)]
+    var sources: [SettingsSource] = [.flags(flags, lists: lists), .environment(environment)]
     if let file {
       let path = NSTemporaryDirectory() + "/poolbusd-\(UUID().uuidString).json"
       defer { try? FileManager.default.removeItem(atPath: path) }
@@ -48,7 +49,7 @@ import Vocabulary
     ]
     let made = [
       try settings(
-        flags: [.socket: "/s", .contribution: "1MiB", .logLevel: "debug"], quotas: ["a/**=1GiB", "b=7"]),
+        flags: [.socket: "/s", .contribution: "1MiB", .logLevel: "debug"], lists: [.quotas: ["a/**=1GiB", "b=7"]]),
       try settings(environment: [
         "POOLBUS_SOCKET": "/s", "POOLBUS_CONTRIBUTION": "1048576", "POOLBUS_QUOTAS": "a/**=1GiB,b=7",
         "POOLBUS_LOG_LEVEL": "debug",
@@ -101,5 +102,53 @@ import Vocabulary
     #expect("\(error)".contains("$POOLBUS_CONTRIBUTION"))
     #expect((error as? InvalidSetting)?.exitCode == ExitCode(78))
     #expect(try settings().blaming(.contributionTooSmall(1, minimum: 2)) is NodeError)
+  }
+
+  @Test func accessAndItsBoundsComeFromEverySource() throws {
+    let rules = ["allow publish camera/** to user:1000", "deny inspect ** to everyone"]
+    let quotas = ["user:1000 group:77 bytes=1MiB segments=3 clients=2 subscriptions=4 descriptors=5"]
+    let made = [
+      try settings(
+        flags: [.socketMode: "0660", .socketGroup: "77"],
+        lists: [.access: rules, .userQuotas: quotas, .clientLimits: ["subscriptions=9", "waiting-leases=8"]]),
+      try settings(environment: [
+        "POOLBUS_SOCKET_MODE": "660", "POOLBUS_SOCKET_GROUP": "77", "POOLBUS_ACCESS": rules.joined(separator: ","),
+        "POOLBUS_USER_QUOTAS": quotas[0], "POOLBUS_CLIENT_LIMITS": "subscriptions=9,waiting-leases=8",
+      ]),
+      try settings(
+        file: """
+          {"socketMode": "0660", "socketGroup": 77, "access": ["\(rules[0])", "\(rules[1])"],
+           "userQuotas": ["\(quotas[0])"], "clientLimits": ["subscriptions=9", "waiting-leases=8"]}
+          """),
+    ]
+    for settings in made {
+      #expect(settings.node.socketAccess == SocketAccess(mode: 0o660, group: 77))
+      #expect(settings.node.access == AccessList(try rules.map { try AccessRule($0) }))
+      let quota = UserQuota(bytes: 1 << 20, segments: 3, clients: 2, subscriptions: 4, descriptors: 5)
+      #expect(settings.node.userQuotas == [UserQuotaRule(principals: [.user(1000), .group(77)], quota: quota)])
+      #expect(settings.node.clientLimits == ClientLimits(subscriptions: 9, waitingLeases: 8))
+    }
+    // Without a list, whoever can connect may do all; with an empty one, nobody anything.
+    #expect(try settings().node.access == nil)
+    #expect(try settings(file: #"{"access": []}"#).node.access == AccessList([]))
+  }
+
+  @Test(arguments: [
+    (SettingsSource.Key.access, "allow all", "--access is 'allow all'"),
+    (.userQuotas, "bytes=1", "it must say whose"), (.userQuotas, "user:1", "and how much"),
+    (.userQuotas, "user:1 bites=1", "'bites' is no quota"),
+    (.userQuotas, "user:1 bytes=many", "says nothing of how much"),
+    (.userQuotas, "root bytes=1", "is nobody"), (.clientLimits, "clients=1", "'clients' is no limit"),
+    (.clientLimits, "publishers", "--client-limit is 'publishers'"),
+  ])
+  func rulesThatAreNoneAreRefused(key: SettingsSource.Key, text: String, part: String) throws {
+    let error = try #require(failure { try settings(lists: [key: [text]]) })
+    #expect(error.description.contains(part), "\(error)")
+    #expect(error.exitCode == .validationFailure)
+  }
+
+  @Test(arguments: ["rw", "99", "0060", "1777", "-1"]) func modesThatAreNoneAreRefused(text: String) throws {
+    let error = try #require(failure { try settings(environment: ["POOLBUS_SOCKET_MODE": text]) })
+    #expect(error.description.contains("$POOLBUS_SOCKET_MODE is '\(text)': write permissions in octal"))
   }
 }

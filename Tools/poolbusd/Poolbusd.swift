@@ -13,12 +13,29 @@ struct Poolbusd: AsyncParsableCommand {
     discussion: """
       Every setting can be given by its flag, else by an environment variable, else in the JSON file of --config:
 
-        --socket        POOLBUS_SOCKET        "socket": "/run/poolbus/node.sock"
-        --contribution  POOLBUS_CONTRIBUTION  "contribution": "2GiB"
-        --quota         POOLBUS_QUOTAS        "quotas": ["camera/**=1GiB"]
-        --log-level     POOLBUS_LOG_LEVEL     "logLevel": "info"
+        --socket        POOLBUS_SOCKET         "socket": "/run/poolbus/node.sock"
+        --socket-mode   POOLBUS_SOCKET_MODE    "socketMode": "0660"
+        --socket-group  POOLBUS_SOCKET_GROUP   "socketGroup": "vision"
+        --contribution  POOLBUS_CONTRIBUTION   "contribution": "2GiB"
+        --quota         POOLBUS_QUOTAS         "quotas": ["camera/**=1GiB"]
+        --access        POOLBUS_ACCESS         "access": ["allow publish camera/** to user:camera", "…"]
+        --user-quota    POOLBUS_USER_QUOTAS    "userQuotas": ["group:guests bytes=64MiB clients=8"]
+        --client-limit  POOLBUS_CLIENT_LIMITS  "clientLimits": ["subscriptions=2048"]
+        --log-level     POOLBUS_LOG_LEVEL      "logLevel": "info"
 
-      POOLBUS_QUOTAS is a comma-separated list. SIGTERM and SIGINT end the node; clients keep what they have mapped.
+      Lists are comma-separated in the environment. SIGTERM and SIGINT end the node; clients keep what they have mapped.
+
+      ACCESS
+        Without an access list, whoever can connect may do all. With one, the first rule that fits decides, and what no
+        rule fits is denied. A rule is allow or deny; publish, subscribe, inspect, or several of them; a topic pattern;
+        to; and user:NAME, group:NAME, everyone, or several of them:
+
+          --access 'allow publish camera/** to user:camera'
+          --access 'allow subscribe inspect ** to group:vision user:root'
+
+        A subscription to more than its user may read receives what it may read. User quotas are bytes, segments,
+        clients, subscriptions and descriptors, of each user of the rule for itself; client limits are publishers,
+        subscriptions, waiting-leases and unread-descriptors, of each client.
 
       EXIT CODES
         0   told to stop
@@ -40,6 +57,27 @@ struct Poolbusd: AsyncParsableCommand {
       "How much each topic of a pattern may hold; may be given several times, and the first that matches counts.",
       valueName: "pattern=size"))
   var quotas: [String] = []
+
+  @Option(help: ArgumentHelp("Who may connect, as in chmod (default: 0600, this user alone).", valueName: "mode"))
+  var socketMode: String?
+
+  @Option(help: ArgumentHelp("The group of the socket, by name or number.", valueName: "group"))
+  var socketGroup: String?
+
+  @Option(help: ArgumentHelp("Who may do what; may be given several times. See above.", valueName: "rule"))
+  var access: [String] = []
+
+  @Option(
+    name: .customLong("user-quota"),
+    help: ArgumentHelp(
+      "How much the clients of a user may take; may be given several times, and the first that fits counts.",
+      valueName: "rule"))
+  var userQuotas: [String] = []
+
+  @Option(
+    name: .customLong("client-limit"),
+    help: ArgumentHelp("How much one client may ask for; may be given several times.", valueName: "name=number"))
+  var clientLimits: [String] = []
 
   @Option(help: ArgumentHelp("From here up is logged: \(Settings.logLevels).", valueName: "level"))
   var logLevel: String?
@@ -76,8 +114,13 @@ struct Poolbusd: AsyncParsableCommand {
     flags[.socket] = socket
     flags[.contribution] = contribution
     flags[.logLevel] = logLevel
+    flags[.socketMode] = socketMode
+    flags[.socketGroup] = socketGroup
+    let lists: [SettingsSource.Key: [String]] = [
+      .quotas: quotas, .access: access, .userQuotas: userQuotas, .clientLimits: clientLimits,
+    ]
     let sources: [SettingsSource] = [
-      .flags(flags, quotas: quotas), .environment(ProcessInfo.processInfo.environment),
+      .flags(flags, lists: lists), .environment(ProcessInfo.processInfo.environment),
     ]
     guard let config else { return sources }
     return sources + [try .file(at: config)]

@@ -17,7 +17,12 @@ struct Settings {
     if let path = try read(.socket, { $0 }) { node.socketPath = path }
     if let size = try read(.contribution, Self.size) { node.contribution = size }
     if let level = try read(.logLevel, Self.level) { logLevel = level }
-    node.quotas = try readQuotas()
+    if let mode = try read(.socketMode, Self.mode) { node.socketAccess.mode = mode }
+    if let group = try read(.socketGroup, Self.group) { node.socketAccess.group = group }
+    node.quotas = try readList(.quotas, Self.quota) ?? []
+    node.access = try readList(.access, Self.accessRule).map(AccessList.init)
+    node.userQuotas = try readList(.userQuotas, Self.userQuota) ?? []
+    for change in try readList(.clientLimits, Self.clientLimit) ?? [] { change.apply(to: &node.clientLimits) }
   }
 
   /// The setting that the node can't start with, if it is one that was made.
@@ -41,18 +46,20 @@ struct Settings {
     return nil
   }
 
-  private func readQuotas() throws(InvalidSetting) -> [TopicQuota] {
+  private func readList<Value>(
+    _ key: SettingsSource.Key, _ parse: (String) throws(Disallowed) -> Value
+  ) throws(InvalidSetting) -> [Value]? {
     for source in sources {
-      guard let texts = try source.list(.quotas) else { continue }
-      var quotas: [TopicQuota] = []
-      for text in texts { quotas.append(try Self.parse(text, .quotas, from: source, Self.quota)) }
-      return quotas
+      guard let texts = try source.list(key) else { continue }
+      var values: [Value] = []
+      for text in texts { values.append(try Self.parse(text, key, from: source, parse)) }
+      return values
     }
-    return []
+    return nil
   }
 
   /// Why a text is no value of a setting: what is allowed instead.
-  private struct Disallowed: Error {
+  struct Disallowed: Error {
     let reason: String
   }
 

@@ -6,7 +6,15 @@ import Foundation
 struct SettingsSource {
   /// What can be set.
   enum Key: String, CaseIterable {
-    case socket, contribution, quotas, logLevel
+    case socket, socketMode, socketGroup, contribution, quotas, access, userQuotas, clientLimits, logLevel
+
+    /// Its name's words, in lower case.
+    var words: [String] {
+      rawValue.reduce(into: [""]) { words, letter in
+        if letter.isUppercase { words.append("") }
+        words[words.count - 1] += letter.lowercased()
+      }
+    }
   }
 
   /// The process's exit code if a value that comes from here is wrong.
@@ -45,20 +53,20 @@ struct SettingsSource {
 
 extension SettingsSource {
   /// What the command line says.
-  static func flags(_ texts: [Key: String], quotas: [String]) -> SettingsSource {
+  static func flags(_ texts: [Key: String], lists: [Key: [String]]) -> SettingsSource {
     var values: [AbsoluteConfigKey: ConfigValue] = [:]
     for (key, text) in texts { values[AbsoluteConfigKey([key.rawValue])] = ConfigValue(.string(text), isSecret: false) }
-    if !quotas.isEmpty {
-      values[AbsoluteConfigKey([Key.quotas.rawValue])] = ConfigValue(.stringArray(quotas), isSecret: false)
+    for (key, list) in lists where !list.isEmpty {
+      values[AbsoluteConfigKey([key.rawValue])] = ConfigValue(.stringArray(list), isSecret: false)
     }
     return SettingsSource(
       exitCode: .validationFailure, snapshot: InMemoryProvider(values: values).snapshot(), prefix: []
     ) { key in
       switch key {
-      case .socket: "--socket"
-      case .contribution: "--contribution"
       case .quotas: "--quota"
-      case .logLevel: "--log-level"
+      case .userQuotas: "--user-quota"
+      case .clientLimits: "--client-limit"
+      default: "--\(key.words.joined(separator: "-"))"
       }
     }
   }
@@ -67,12 +75,7 @@ extension SettingsSource {
   static func environment(_ variables: [String: String]) -> SettingsSource {
     let provider = EnvironmentVariablesProvider(environmentVariables: variables.filter { !$0.value.isEmpty })
     return SettingsSource(exitCode: .configuration, snapshot: provider.snapshot(), prefix: ["poolbus"]) { key in
-      switch key {
-      case .socket: "$POOLBUS_SOCKET"
-      case .contribution: "$POOLBUS_CONTRIBUTION"
-      case .quotas: "$POOLBUS_QUOTAS"
-      case .logLevel: "$POOLBUS_LOG_LEVEL"
-      }
+      "$POOLBUS_\(key.words.joined(separator: "_").uppercased())"
     }
   }
 

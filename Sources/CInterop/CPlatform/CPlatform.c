@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -19,6 +22,9 @@
 // Newer than Debian 12's headers.
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
+#endif
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
 #endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -53,7 +59,13 @@ int poolbus_bind(int socket, const char *path) {
   return bind(socket, (struct sockaddr *)&address, sizeof address);
 }
 
-int poolbus_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+int poolbus_accept(int socket) {
+  int accepted = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  // Credentials beside each packet tell an empty one from the end.
+  int yes = 1;
+  if (accepted >= 0) setsockopt(accepted, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+  return accepted;
+}
 
 static ssize_t send_message(
     int socket, const struct sockaddr_un *address, socklen_t length, const void *bytes, size_t count, int descriptor,
@@ -126,16 +138,16 @@ int poolbus_set_non_blocking(int descriptor) {
 
 int poolbus_close_on_exec(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
-ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged) {
+ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptors, int *arrived, int *damaged) {
   struct iovec part = {.iov_base = bytes, .iov_len = count};
-  // Room for more than may come, so that surplus descriptors are seen and closed, not lost.
+  // Room for all that may come: what the kernel has no room for, it closes in this thread, and that may take long.
   union {
     struct cmsghdr header;
-    char room[CMSG_SPACE(8 * sizeof(int))];
+    char room[CMSG_SPACE(poolbus_most_descriptors * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
   } control;
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
-  *descriptor = -1;
+  *arrived = 0;
   *damaged = 0;
   ssize_t received;
   do {
@@ -145,28 +157,17 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
   if (received < 0) return received;
 
   if (message.msg_flags & MSG_TRUNC) *damaged = 1;
-  size_t all = 0;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+    // No message is empty, and the end comes alone.
+    if (received == 0) *damaged = 1;
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    size_t arrived = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    all += arrived;
-    for (size_t index = 0; index < arrived; index++) {
-      int one;
-      memcpy(&one, CMSG_DATA(header) + index * sizeof(int), sizeof one);
-      if (*descriptor < 0 && !*damaged) {
-        *descriptor = one;
-      } else {
-        close(one);
-        *damaged = 1;
-      }
-    }
+    int more = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    if (more > poolbus_most_descriptors - *arrived) more = poolbus_most_descriptors - *arrived;
+    memcpy(descriptors + *arrived, CMSG_DATA(header), (size_t)more * sizeof(int));
+    *arrived += more;
   }
   // Where none of them arrived, this process has no number left for one: the bytes are whole, and only it is missing.
-  if ((message.msg_flags & MSG_CTRUNC) && all > 0) *damaged = 1;
-  if (*damaged && *descriptor >= 0) {
-    close(*descriptor);
-    *descriptor = -1;
-  }
+  if ((message.msg_flags & MSG_CTRUNC) && *arrived > 0) *damaged = 1;
   return received;
 }
 
@@ -189,6 +190,52 @@ int poolbus_peer_process(int socket) {
   uint32_t user, group;
   if (poolbus_peer_credentials(socket, &process, &user, &group) != 0) return -1;
   return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+int poolbus_peer_groups(int socket, uint32_t *groups, int capacity) {
+  _Static_assert(sizeof(gid_t) == sizeof *groups, "a group's number");
+  socklen_t length = (socklen_t)capacity * sizeof *groups;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0) return (int)(length / sizeof *groups);
+  // Too many for the room: `length` says how many bytes they take.
+  if (errno == ERANGE) return (int)(length / sizeof *groups);
+  // Kernels before 4.13 don't tell, and a pair of sockets of one process has no credentials.
+  return errno == ENOPROTOOPT || errno == ENODATA ? 0 : -1;
+}
+
+// An entry of the user or group database takes as much room as it has members.
+enum { first_room = 1024, most_room = 1 << 20 };
+
+int poolbus_user_id(const char *name, uint32_t *user) {
+  for (size_t room = first_room; room <= most_room; room *= 4) {
+    char *buffer = malloc(room);
+    if (buffer == NULL) return -1;
+    struct passwd entry, *found = NULL;
+    int failure = getpwnam_r(name, &entry, buffer, room, &found);
+    if (found != NULL) *user = entry.pw_uid;
+    free(buffer);
+    if (failure != ERANGE) return found == NULL ? -1 : 0;
+  }
+  return -1;
+}
+
+int poolbus_group_id(const char *name, uint32_t *group) {
+  for (size_t room = first_room; room <= most_room; room *= 4) {
+    char *buffer = malloc(room);
+    if (buffer == NULL) return -1;
+    struct group entry, *found = NULL;
+    int failure = getgrnam_r(name, &entry, buffer, room, &found);
+    if (found != NULL) *group = entry.gr_gid;
+    free(buffer);
+    if (failure != ERANGE) return found == NULL ? -1 : 0;
+  }
+  return -1;
+}
+
+void poolbus_discard(int descriptor) {
+  // Fails on what is no socket, which does not matter.
+  struct linger none = {.l_onoff = 0, .l_linger = 0};
+  setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  close(descriptor);
 }
 
 _Static_assert(poolbus_readable == EPOLLIN && poolbus_writable == EPOLLOUT, "the kernel's bits");

@@ -19,9 +19,13 @@ int poolbus_accept(int socket);
 /// Sends one packet, with a copy of `descriptor` beside it unless that is -1. Never raises SIGPIPE.
 ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor);
 
-/// Receives one packet. `*descriptor` is the one that came with it, or -1, also if this process can open none more.
-/// `*damaged` is 1 if bytes were cut off, or more than one descriptor came; then all that came are closed.
-ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptor, int *damaged);
+/// As many descriptors as the kernel lets go with one packet.
+enum { poolbus_most_descriptors = 253 };
+
+/// Receives one packet. `descriptors`, which has room for the most there can be, takes those that came with it, and
+/// `*arrived` says how many: none, too, if this process can open none more. `*damaged` is 1 if bytes were cut off, or some
+/// of the descriptors, or there are no bytes.
+ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptors, int *arrived, int *damaged);
 
 /// Sends one datagram to a service manager's socket, with a copy of `descriptor` beside it unless that is -1. Waits for
 /// room. A path that begins with '@' is an abstract address.
@@ -35,8 +39,17 @@ int poolbus_close_on_exec(int descriptor);
 
 /// SO_PEERCRED.
 int poolbus_peer_credentials(int socket, int32_t *process, uint32_t *user, uint32_t *group);
+/// SO_PEERGROUPS: fills `groups` with up to `capacity` of them, and returns how many there are; -1 and errno.
+int poolbus_peer_groups(int socket, uint32_t *groups, int capacity);
 /// SO_PEERPIDFD, or where the kernel lacks it a pidfd of the credentials' process.
 int poolbus_peer_process(int socket);
+
+/// getpwnam_r(3) and getgrnam_r(3): 0, or -1 if there is no such name.
+int poolbus_user_id(const char *name, uint32_t *user);
+int poolbus_group_id(const char *name, uint32_t *group);
+
+/// Closes a descriptor that a peer passed; of a socket's linger time nothing is waited for.
+void poolbus_discard(int descriptor);
 
 // Waiting ------------------------------------------------------------------------------------------------------
 
