@@ -58,6 +58,7 @@ extension Ledger {
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
+    refuseIfOutOfBalance(&actions)
     var index = 0
     while index < waiting.count {
       let lease = waiting[index]
@@ -169,8 +170,9 @@ extension Ledger {
       stateSince: now)
     segment.mappings[.publisher(lease.stream)] = now
     segments[id] = segment
-    usage.free -= lease.capacity
-    usage.leased += lease.capacity
+    usage.free &-= lease.capacity
+    usage.leased &+= lease.capacity
+    note(segment, from: nil, to: .leased)
     topics[lease.topic]?.bytes += lease.capacity
     streams[lease.stream]?.segments.append(id)
     counters.segmentsLeased += 1

@@ -40,6 +40,9 @@ public struct Ledger: Sendable {
   var aging: Set<TopicName> = []
   var usage = PoolUsage()
   var counters = Counters()
+  var steps = RecentSteps()
+  /// The books did not sum once: nothing is leased any more.
+  public internal(set) var isOutOfBalance = false
   /// The latest time that was told.
   var clock: UInt64 = 0
   private var lastSegment: UInt64 = 0
@@ -74,8 +77,10 @@ public struct Ledger: Sendable {
   /// The one place where bytes change their state.
   mutating func move(_ id: SegmentID, to state: SegmentState, now: UInt64) {
     guard let segment = segments[id], segment.state != state else { return }
-    usage[segment.state] -= segment.capacity
-    usage[state] += segment.capacity
+    // Wrapping: wrong books are told and leased from no more, but end nobody.
+    usage[segment.state] &-= segment.capacity
+    usage[state] &+= segment.capacity
+    note(segment, from: segment.state, to: state)
     switch segment.state {
     case .warm:
       warm.removeAll { $0 == id }

@@ -91,8 +91,9 @@ extension Ledger {
   /// Takes a segment that is pinned, or was never made, out of the books; its bytes are free.
   mutating func remove(_ id: SegmentID) {
     guard let segment = segments.removeValue(forKey: id) else { return }
-    usage[segment.state] -= segment.capacity
-    usage.free += segment.capacity
+    usage[segment.state] &-= segment.capacity
+    usage.free &+= segment.capacity
+    note(segment, from: segment.state, to: nil)
     pinned.remove(id)
     topics[segment.topic]?.bytes -= segment.capacity
     topics[segment.topic]?.sealed.removeAll { $0 == id }

@@ -98,6 +98,9 @@ extension NodeCore {
     case .cancelled: "the lease was given up, as its publisher asked"
     case .outOfMemory: "the machine has too little memory left, though the pool has room; contribute less to the pool"
     case .poolExhausted(let report): describe(report, now: now)
+    case .outOfBalance:
+      "the node has found its own books wrong, and leases no more memory; messages that are published are still "
+        + "delivered. This is a bug of the node: its log says more. Restart it"
     }
   }
 
@@ -143,6 +146,7 @@ extension LeaseRefusal {
     case .poolExhausted: .poolExhausted
     case .outOfMemory: .outOfMemory
     case .cancelled: .cancelled
+    case .outOfBalance: .nodeFault
     }
   }
 }

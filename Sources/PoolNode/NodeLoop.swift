@@ -17,6 +17,7 @@ final class NodeLoop {
   private var connections: [ClientID: ClientConnection] = [:]
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   private var isListening = true
+  private var hasToldImbalance = false
   private var wakePages: [SubscriptionID: WakePage] = [:]
   /// The descriptor that came with the packet at hand, until an action takes it.
   private var arrived: WakePage?
@@ -249,12 +250,22 @@ final class NodeLoop {
       case .disconnect(let client, let reason): failed.append((client, reason))
       }
     }
-    if !core.ledger.isConserved {
-      logger.critical("the ledger does not sum to the contribution: \(core.ledger.violations())")
-    }
+    if !core.ledger.isConserved || core.ledger.isOutOfBalance { tellImbalance() }
     while let (client, reason) = failed.popLast() {
       if let connection = connections[client] { left(connection, reason: reason) }
     }
+  }
+
+  /// Says once, loudly, that the books are wrong; the ledger leases nothing from then on.
+  private func tellImbalance() {
+    guard !hasToldImbalance else { return }
+    hasToldImbalance = true
+    logger.critical(
+      "the ledger does not sum to the contribution; nothing is leased any more",
+      metadata: [
+        "violations": .array(core.ledger.violations().map { "\($0)" }),
+        "last steps": .array(core.ledger.lastSteps.map { "\($0)" }),
+      ])
   }
 
   private func send(_ message: NodeMessage, to client: ClientID, _ attachment: Attachment?) {

@@ -51,6 +51,8 @@ public enum RefusalCode: Hashable, Sendable, CaseIterable {
   case limit
   /// Of a lease: as its publisher asked.
   case cancelled
+  /// The node's own books are wrong: it leases nothing more.
+  case nodeFault
 }
 
 /// The node will not do what was asked.

@@ -5024,7 +5024,7 @@ const ProtobufCEnumDescriptor poolbus__full_policy__descriptor =
   poolbus__full_policy__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[8] =
+static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[9] =
 {
   { "MALFORMED", "POOLBUS__REFUSAL_CODE__MALFORMED", 0 },
   { "VERSION", "POOLBUS__REFUSAL_CODE__VERSION", 1 },
@@ -5034,15 +5034,17 @@ static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[8] 
   { "NOT_PERMITTED", "POOLBUS__REFUSAL_CODE__NOT_PERMITTED", 5 },
   { "LIMIT", "POOLBUS__REFUSAL_CODE__LIMIT", 6 },
   { "CANCELLED", "POOLBUS__REFUSAL_CODE__CANCELLED", 7 },
+  { "NODE_FAULT", "POOLBUS__REFUSAL_CODE__NODE_FAULT", 8 },
 };
 static const ProtobufCIntRange poolbus__refusal_code__value_ranges[] = {
-{0, 0},{0, 8}
+{0, 0},{0, 9}
 };
-static const ProtobufCEnumValueIndex poolbus__refusal_code__enum_values_by_name[8] =
+static const ProtobufCEnumValueIndex poolbus__refusal_code__enum_values_by_name[9] =
 {
   { "CANCELLED", 7 },
   { "LIMIT", 6 },
   { "MALFORMED", 0 },
+  { "NODE_FAULT", 8 },
   { "NOT_PERMITTED", 5 },
   { "OUT_OF_MEMORY", 4 },
   { "POOL_EXHAUSTED", 2 },
@@ -5056,9 +5058,9 @@ const ProtobufCEnumDescriptor poolbus__refusal_code__descriptor =
   "RefusalCode",
   "Poolbus__RefusalCode",
   "poolbus",
-  8,
+  9,
   poolbus__refusal_code__enum_values_by_number,
-  8,
+  9,
   poolbus__refusal_code__enum_values_by_name,
   1,
   poolbus__refusal_code__value_ranges,

@@ -77,7 +77,11 @@ typedef enum _Poolbus__RefusalCode {
   /*
    * of a lease: as asked
    */
-  POOLBUS__REFUSAL_CODE__CANCELLED = 7
+  POOLBUS__REFUSAL_CODE__CANCELLED = 7,
+  /*
+   * the node's own books are wrong: it leases nothing more
+   */
+  POOLBUS__REFUSAL_CODE__NODE_FAULT = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__REFUSAL_CODE)
 } Poolbus__RefusalCode;
 typedef enum _Poolbus__SegmentState {
