@@ -36,6 +36,10 @@ public struct Ledger: Sendable {
   var waiting: [WaitingLease] = []
   /// Taken back, and not unmapped yet.
   var pinned: Set<SegmentID> = []
+  /// Streams and subscriptions of the node before that others have spoken of.
+  var awaited: Set<Holder> = []
+  /// Bytes that were adopted beyond the contribution.
+  public internal(set) var beyond: UInt64 = 0
   /// Topics that keep something by age.
   var aging: Set<TopicName> = []
   var usage = PoolUsage()
@@ -45,17 +49,23 @@ public struct Ledger: Sendable {
   public internal(set) var isOutOfBalance = false
   /// The latest time that was told.
   var clock: UInt64 = 0
-  private var lastSegment: UInt64 = 0
+  private var lastSegment: UInt64
   /// Leases and completions so far.
   private var lastEvent: UInt64 = 0
 
-  /// - Parameter quotas: the first whose pattern matches a topic counts.
-  public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits()) {
+  /// - Parameters:
+  ///   - quotas: the first whose pattern matches a topic counts.
+  ///   - life: of the node: segments are numbered within it. Nil, as in tests, for numbers from 1.
+  public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits(), life: NodeLife? = nil) {
+    lastSegment = life?.id(0) ?? 0
     self.contribution = contribution
     self.quotas = quotas
     self.limits = limits
     usage.free = contribution
   }
+
+  /// Bytes of the pool at present.
+  public var total: UInt64 { contribution + beyond }
 
   /// Bytes that a topic's segments may have.
   public func quota(of topic: TopicName) -> UInt64 {

@@ -22,8 +22,9 @@ extension NodeCore {
     }
     snapshot.streams = ledger.streamRows.map { stream in
       StreamRow(
-        stream: stream.id, client: stream.isClosed ? nil : stream.client, topic: stream.topic,
-        handleEndpoint: stream.isClosed ? "" : handleEndpoint(of: stream.client),
+        stream: stream.id, client: stream.isClosed || stream.client == .nobody ? nil : stream.client,
+        topic: stream.topic,
+        handleEndpoint: stream.isClosed || stream.client == .nobody ? "" : handleEndpoint(of: stream.client),
         lastSequence: lastSequence(of: stream.id, contents: contents), segments: UInt64(stream.segments),
         bytes: stream.bytes, openedNanosecondsAgo: age(stream.opened))
     }
@@ -53,7 +54,7 @@ extension NodeCore {
   private func poolRow(now: UInt64) -> PoolRow {
     let usage = ledger.poolUsage
     return PoolRow(
-      contribution: ledger.contribution, free: usage.free, leased: usage.leased, sealed: usage.sealed,
+      contribution: ledger.total, free: usage.free, leased: usage.leased, sealed: usage.sealed,
       retained: usage.retained, warm: usage.warm, pinned: usage.pinned,
       segmentsLeased: ledger.totals.segmentsLeased, segmentsRecycled: ledger.totals.segmentsRecycled,
       segmentsReclaimed: ledger.totals.segmentsReclaimed, messagesLagged: messagesLagged,
@@ -72,7 +73,7 @@ extension NodeCore {
       }
     switch row.holder {
     case .publisher(let stream):
-      guard let client = streams[stream]?.client else { return nil }
+      guard let client = streams[stream]?.client, client != .nobody else { return nil }
       return HolderRow(
         segment: segment, client: client, subscription: nil, reason: reason, sinceNanosecondsAgo: sinceNanosecondsAgo)
     case .subscription(let subscription):

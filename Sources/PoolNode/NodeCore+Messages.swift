@@ -52,7 +52,7 @@ extension NodeCore {
       }
       guard streams[wish.stream]?.isClosed == false else { return [] }
       let lease = nextID()
-      leases[lease] = PendingLease(client: client, request: wish.request)
+      leases[lease] = PendingLease(client: client, stream: wish.stream, request: wish.request)
       let decided = ledger.requestLease(
         lease, stream: wish.stream, capacity: wish.capacity, isAhead: wish.isAhead, now: now)
       return execute(decided, contents: contents, now: now)
@@ -94,6 +94,12 @@ extension NodeCore {
       let decided = ledger.unmapped(segment, by: .subscription(subscription), now: now)
       return execute(decided, contents: contents, now: now) + forgetIfOver(subscription)
 
+    case .rejoinPublisher(let publisher): return rejoin(publisher, from: client, contents: contents, now: now)
+    case .rejoinSubscription(let wish): return rejoin(wish, from: client, now: now)
+    case .rejoinCursor(let cursor): return rejoin(cursor, from: client, now: now)
+    case .offerSegment(let segment): return offer(segment, from: client)
+    case .rejoinDone: return rejoinDone(client, contents: contents, now: now)
+
     case .inspect(let request):
       return snapshot(for: request, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
     }
@@ -112,7 +118,8 @@ extension NodeCore {
     clients[client]?.name = hello.name
     clients[client]?.hasGreeted = true
     let welcome = Welcome(
-      client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client))
+      client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client),
+      life: life, isEmbedded: configuration.isEmbedded)
     return [.send(.welcome(welcome), to: client)]
   }
 

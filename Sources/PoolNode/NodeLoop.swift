@@ -18,14 +18,15 @@ final class NodeLoop {
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   private var isListening = true
   private var hasToldImbalance = false
-  private var wakePages: [SubscriptionID: WakePage] = [:]
+  private var wakePages: [SubscriptionID: Arrived] = [:]
   /// The descriptor that came with the packet at hand, until an action takes it.
-  private var arrived: WakePage?
+  private var arrived: Arrived?
   /// Clients that could not be written to, to be let go of when the actions at hand are done.
   private var failed: [(ClientID, String?)] = []
 
-  /// A subscription's wake page, which its publishers look at; the node only passes it on.
-  private final class WakePage {
+  /// A descriptor of a client's: a wake page, which its publishers look at and the node only passes on, or the memory of a
+  /// segment.
+  private final class Arrived {
     let descriptor: OwnedDescriptor
     init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
   }
@@ -143,7 +144,7 @@ final class NodeLoop {
           end(connection, .malformed, problem)
           return false
         case .packet(let byteCount, let descriptor):
-          if let descriptor { arrived = WakePage(descriptor) }
+          if let descriptor { arrived = Arrived(descriptor) }
           handlePacket(byteCount, from: connection)
           // What the message had no use for is closed.
           arrived = nil
@@ -245,6 +246,7 @@ final class NodeLoop {
         } catch {
           logger.error("\(segment) could not be sealed against further writers: \(error)")
         }
+      case .examine(let offer, let client, let overrules): examine(offer, from: client, overrules: overrules)
       case .keepWakePage(let subscription): wakePages[subscription] = arrived
       case .dropWakePage(let subscription): wakePages[subscription] = nil
       case .disconnect(let client, let reason): failed.append((client, reason))
@@ -253,6 +255,18 @@ final class NodeLoop {
     if !core.ledger.isConserved || core.ledger.isOutOfBalance { tellImbalance() }
     while let (client, reason) = failed.popLast() {
       if let connection = connections[client] { left(connection, reason: reason) }
+    }
+  }
+
+  private func examine(_ offer: OfferSegment, from client: ClientID, overrules: Bool) {
+    let memory = segments.examine(offer, arrived?.descriptor.raw, overrules: overrules)
+    let wasBeyond = core.ledger.beyond
+    perform(
+      core.offerExamined(offer, from: client, memory, contents: segments, now: Clock.monotonicNanoseconds))
+    if wasBeyond == 0, core.ledger.beyond > 0 {
+      logger.warning(
+        "clients have brought back more than this node contributes; the pool is larger until they give memory back",
+        metadata: ["contribution": "\(core.configuration.contribution)", "beyond": "\(core.ledger.beyond)"])
     }
   }
 

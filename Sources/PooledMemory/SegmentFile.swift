@@ -27,7 +27,7 @@ public struct SegmentFile: ~Copyable, Sendable {
       throw .refused(action: "back \(id): \(capacity) bytes are wanted and \(available) available", reason: .noMemory)
     }
     let file = try attempt("create \(id) of \(capacity) bytes") { () throws(Errno) in
-      let file = try MemoryFile.create(name: "poolbus-segment-\(id.rawValue)", byteCount: capacity)
+      let file = try MemoryFile.create(name: name(of: id), byteCount: capacity)
       try MemoryFile.addSeals(file.raw, [.shrink, .grow])
       return file
     }
@@ -40,6 +40,15 @@ public struct SegmentFile: ~Copyable, Sendable {
     }
     try writeHeader(to: file, of: id)
     return SegmentFile(id: id, capacity: capacity, descriptor: file)
+  }
+
+  /// Shown in `/proc/PID/maps`, and by which a later node knows it again.
+  static func name(of id: SegmentID) -> String { "poolbus-segment-\(id.rawValue)" }
+
+  init(id: SegmentID, capacity: Int, descriptor: consuming OwnedDescriptor) {
+    self.id = id
+    self.capacity = capacity
+    self.descriptor = descriptor
   }
 
   private static func writeHeader(to file: borrowing OwnedDescriptor, of id: SegmentID) throws(MemoryError) {

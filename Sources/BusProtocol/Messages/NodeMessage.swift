@@ -31,11 +31,19 @@ public struct Welcome: Hashable, Sendable {
   public var contribution: UInt64
   /// Where this client's handle sender shall bind.
   public var handleEndpoint: String
+  /// Which life of the node this is: another than before, and the client may rejoin with what it had.
+  public var life: NodeLife
+  /// The node runs within an application, and ends with it.
+  public var isEmbedded: Bool
 
-  public init(client: ClientID, contribution: UInt64, handleEndpoint: String) {
+  public init(
+    client: ClientID, contribution: UInt64, handleEndpoint: String, life: NodeLife, isEmbedded: Bool
+  ) {
     self.client = client
     self.contribution = contribution
     self.handleEndpoint = handleEndpoint
+    self.life = life
+    self.isEmbedded = isEmbedded
   }
 }
 
