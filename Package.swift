@@ -107,7 +107,7 @@ let package = Package(
     // Real processes at either end.
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "TestSupport", "poolbus-peer"],
+      dependencies: ["BusProtocol", "CPeer", "Platform", "PoolBus", "PoolNode", "TestSupport", "poolbus-peer"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "poolbus-peer",

@@ -10,14 +10,17 @@ struct NodeCommand: AsyncParsableCommand {
 
   @Option var socket: String
   @Option var contribution: UInt64
+  @Option(help: "How many milliseconds to wait for clients of a node before.") var grace = 2000
   @Option(help: "PATTERN=BYTES, as often as there are quotas.") var quota: [Quota] = []
 
   func run() async throws {
     let orders = try Orders()
     var logger = Logger(label: "node") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = .warning
-    let node = try Node.start(
-      NodeConfiguration(socketPath: socket, contribution: contribution, quotas: quota.map(\.value)), logger: logger)
+    var configuration = NodeConfiguration(
+      socketPath: socket, contribution: contribution, quotas: quota.map(\.value))
+    configuration.rejoinGrace = .milliseconds(grace)
+    let node = try Node.start(configuration, logger: logger)
     say("serving")
     while let order = await orders.next() {
       switch order.verb {

@@ -17,6 +17,8 @@ struct Listeners {
     others.remove(subscription)
   }
 
+  var subscriptions: [SubscriptionID] { pages.map(\.subscription) + others }
+
   /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
   func mustBeRung() -> Bool {
     if !others.isEmpty { return true }

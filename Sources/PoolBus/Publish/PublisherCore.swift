@@ -14,12 +14,12 @@ final class PublisherCore: Sendable {
   let stream: StreamID
   /// Bytes that the pool, or the topic's quota, can give at the most: whole pages.
   let limit: Int
-  private let whenFull: FullPolicy
-  private let node: NodeConnection
+  let whenFull: FullPolicy
+  let node: NodeConnection
   private let handles: any HandleSender
-  private let state = Mutex(State())
+  let state = Mutex(State())
 
-  fileprivate struct State {
+  struct State {
     var small = Lane(.small)
     var large = Lane(.large)
     var nextSequence: UInt64 = 1
@@ -29,6 +29,8 @@ final class PublisherCore: Sendable {
     var waiting: [LeaseWaiter] = []
     /// Who listens to the handles.
     var listeners = Listeners()
+    /// There is no node at present.
+    var isNodeGone = false
     var ended: BusError?
 
     subscript(_ kind: Lane.Kind) -> Lane {
@@ -127,6 +129,7 @@ final class PublisherCore: Sendable {
       }
       if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
       if let ended = state.ended { throw ended }
+      if state.isNodeGone, whenFull == .fail { throw .nodeLost }
       if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity })
       {
         return .awaits(request: request.key, isOwn: false)
@@ -173,9 +176,8 @@ final class PublisherCore: Sendable {
   private func request(_ capacity: Int, _ kind: Lane.Kind, isAhead: Bool, in state: inout State) -> UInt64 {
     let id = node.nextRequest()
     state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
-    node.expectLease(id, for: self)
-    node.send(
-      .requestLease(RequestLease(request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead)))
+    node.requestLease(
+      RequestLease(request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead), for: self)
     return id
   }
 
@@ -357,12 +359,14 @@ final class PublisherCore: Sendable {
 
   func awaitLease(_ request: UInt64, isOwn: Bool) async throws {
     let token = node.nextRequest()
+    let deadline = deadline
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         let isOver = state.withLock { state in
           guard state.requests[request] != nil, !Task.isCancelled else { return true }
           state.waiting.append(
-            LeaseWaiter(token: token, request: request, isOwn: isOwn, continuation: continuation))
+            LeaseWaiter(
+              token: token, request: request, isOwn: isOwn, deadline: deadline, continuation: continuation))
           return false
         }
         if isOver { continuation.resume() }
@@ -393,6 +397,8 @@ final class PublisherCore: Sendable {
       state.ended = error
       state.requests = [:]
       guard error == .closed else { return (state.takeWaiting(), [], false) }
+      // What was published without a node goes to the next one first.
+      if state.isNodeGone { return (state.takeWaiting(), [], true) }
       defer { state.held = [:] }
       state.small = Lane(.small)
       state.large = Lane(.large)
@@ -406,7 +412,7 @@ final class PublisherCore: Sendable {
 }
 
 extension PublisherCore.State {
-  fileprivate mutating func takeWaiting() -> [LeaseWaiter] {
+  mutating func takeWaiting() -> [LeaseWaiter] {
     defer { waiting = [] }
     return waiting
   }
@@ -416,14 +422,16 @@ extension PublisherCore.State {
   }
 }
 
-private struct LeaseRequest {
+struct LeaseRequest {
   var lane: Lane.Kind
   var capacity: Int
 }
 
-private struct LeaseWaiter {
+struct LeaseWaiter {
   var token: UInt64
   var request: UInt64
   var isOwn: Bool
+  /// When it gives up if there is no node by then; with one, the node tells.
+  var deadline: UInt64?
   var continuation: CheckedContinuation<Void, any Error>
 }

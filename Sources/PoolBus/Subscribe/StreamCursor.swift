@@ -40,7 +40,7 @@ struct StreamCursor {
   private(set) var expected: UInt64
   private(set) var segments: [OpenSegment] = []
   private var lost = RangeSet<UInt64>()
-  private var hasEnded = false
+  private(set) var hasEnded = false
   /// Read to their end since the last look.
   private var left: [LeftSegment] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.

@@ -13,14 +13,18 @@ final class SubscriptionCore: Sendable {
   private let node: NodeConnection
   /// Written with the state's lock held only.
   private let doze: Doze?
-  private let state = Mutex(State())
+  let state = Mutex(State())
 
-  fileprivate struct State: ~Copyable {
+  struct State: ~Copyable {
     var cursors: [StreamCursor] = []
     /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
     var turn = 0
     var takenInTurn = 0
     var mappings: [SegmentID: ReadMapping] = [:]
+    /// What was handed and may be held still.
+    var handed: [SegmentIdentity: WeakSegment] = [:]
+    /// Streams that the next node has not spoken of yet.
+    var unheardOf: Set<StreamID> = []
     var waiting: WaitingTask?
     var failure: BusError?
     var ended: BusError?
@@ -93,6 +97,8 @@ final class SubscriptionCore: Sendable {
     }
   }
 
+  var wakePage: CInt? { doze?.descriptor }
+
   /// Messages lost to policies so far.
   var lagged: UInt64 { state.withLock { $0.lagged } }
 
@@ -157,7 +163,11 @@ final class SubscriptionCore: Sendable {
     let cursor = StreamCursor(
       topic: introduced.topic, stream: introduced.stream, firstSequence: introduced.firstSequence)
     guard observer == nil else { return }
-    state.withLock { $0.cursors.append(cursor) }
+    state.withLock { state in
+      state.unheardOf.remove(introduced.stream)
+      // One that the node before had introduced already is read on.
+      if state.cursor(of: introduced.stream) == nil { state.cursors.append(cursor) }
+    }
   }
 
   func hand(_ handed: SegmentHanded, descriptor: consuming OwnedDescriptor?) {
@@ -171,6 +181,7 @@ final class SubscriptionCore: Sendable {
         let (node, subscription) = (node, self.id)
         mapping = try ReadMapping(
           descriptor: descriptor, id: id, capacity: Int(clamping: handed.capacity), populate: true,
+          keepsDescriptor: node.rejoins,
           onUnmap: { node.send(.segmentUnmapped(id, by: subscription)) })
       } catch {
         node.send(.releaseSegment(handed.segment, by: self.id))
@@ -183,11 +194,12 @@ final class SubscriptionCore: Sendable {
     update { state in
       guard state.ended != .closed, let index = state.cursor(of: handed.stream) else { return }
       state.mappings[id] = mapping
-      state.cursors[index].add(
-        BorrowedSegment(
-          reader: reader, topic: state.cursors[index].topic, stream: handed.stream,
-          onPass: { node.send(.segmentPassed(handed.segment, by: subscription)) },
-          onRelease: { node.send(.releaseSegment(handed.segment, by: subscription)) }))
+      let segment = BorrowedSegment(
+        reader: reader, topic: state.cursors[index].topic, stream: handed.stream,
+        onPass: { node.send(.segmentPassed(handed.segment, by: subscription)) },
+        onRelease: { node.send(.releaseSegment(handed.segment, by: subscription)) })
+      note(segment, in: &state)
+      state.cursors[index].add(segment)
     }
   }
 
@@ -206,10 +218,15 @@ final class SubscriptionCore: Sendable {
     }
   }
 
-  func streamEnded(_ stream: StreamID) {
+  /// - Returns: the stream's topic if its publisher has not come back with the node.
+  func streamEnded(_ stream: StreamID) -> TopicName? {
+    var topic: TopicName?
     update { state in
-      if let index = state.cursor(of: stream) { state.cursors[index].end() }
+      guard let index = state.cursor(of: stream) else { return }
+      if state.unheardOf.remove(stream) != nil { topic = state.cursors[index].topic }
+      state.cursors[index].end()
     }
+    return topic
   }
 
   /// Unmaps as soon as no sample is borrowed from it.
