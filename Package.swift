@@ -107,12 +107,12 @@ let package = Package(
     // Real processes at either end.
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["BusProtocol", "CPeer", "Platform", "PoolBus", "PoolNode", "TestSupport", "poolbus-peer"],
+      dependencies: ["CPeer", "Platform", "PoolBus", "PoolNode", "TestSupport", "poolbus-peer"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "poolbus-peer",
       dependencies: [
-        "CPeer", "Platform", "PoolBus", "PoolNode",
+        "BusProtocol", "CPeer", "Platform", "PoolBus", "PoolNode",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -14,7 +14,7 @@ extension EndToEnd {
     @Test("The node is killed twice amid traffic: every message arrives once, in order, and nothing is held at the end")
     func amidTraffic() async throws {
       try await Workplace.with(contribution: 64 << 20) { place in
-        let (publishers, each) = (4, 60_000)
+        let (publishers, each) = (4, 15_000)
         let sizes = "--sizes 8,700,30000"
         var subscribers: [PeerProcess] = []
         for pattern in ["load/*", "load/*", "load/**", "load/0"] {
