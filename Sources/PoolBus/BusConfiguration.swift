@@ -53,6 +53,8 @@ public enum NodeLossPolicy: Hashable, Sendable {
   ///
   /// Meanwhile, what is mapped can be read, and what is leased be filled. If the lost node ran within an application, and
   /// this client may start one (``BusConfiguration/embeddedNode``), it takes that node's place.
+  ///
+  /// Each mapped segment keeps a descriptor for this: the process's limit of descriptors is raised as far as it may.
   case rejoin(within: Duration?)
   /// Publishers and subscribers throw ``BusError/nodeLost`` as soon as they need the node.
   case fail

@@ -1,5 +1,6 @@
 import Glibc
 import PoolBus
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -11,7 +12,9 @@ extension EndToEnd {
       try await place.node?.kill()
     }
 
-    @Test("The node is killed twice amid traffic: every message arrives once, in order, and nothing is held at the end")
+    @Test(
+      "The node is killed, then stopped amid traffic: every message arrives once, in order, and nothing is held at the end"
+    )
     func amidTraffic() async throws {
       try await Workplace.with(contribution: 64 << 20) { place in
         let (publishers, each) = (4, 15_000)
@@ -25,9 +28,14 @@ extension EndToEnd {
         for subscriber in subscribers.prefix(3) { subscriber.tell("take \(publishers * each)") }
         subscribers[3].tell("take \(each)")
         for sender in senders { sender.tell("publish \(each)") }
-        for _ in 0..<2 {
+        for isKilled in [true, false] {
           try await place.books("traffic flows") { $0.pool.segmentsReclaimed > 10 }
-          try await killNode(in: place)
+          if isKilled {
+            try await killNode(in: place)
+          } else {
+            await place.leaveInspector()
+            #expect(try await place.node?.end() == .code(0))
+          }
           try await senders[0].line("node-lost")
           try await place.startNode()
           for peer in senders + subscribers { try await peer.line("node-rejoined") }
@@ -35,6 +43,37 @@ extension EndToEnd {
         for sender in senders { try await sender.line("published \(each)") }
         for subscriber in subscribers.prefix(3) { try await subscriber.line("took \(publishers * each) 0") }
         try await subscribers[3].line("took \(each) 0")
+      }
+    }
+
+    @Test("Killed again and again at random moments, also while its clients return, the node loses and repeats nothing")
+    func relentless() async throws {
+      let seed = UInt64.random(in: 0 ... .max)
+      var random = SplitMix64(seed: seed)
+      do {
+        try await Workplace.with(contribution: 64 << 20) { place in
+          let (publishers, each) = (3, 10_000)
+          let sizes = "--sizes 8,700,30000"
+          var senders: [PeerProcess] = []
+          for number in 0..<publishers { senders.append(try await place.publisher("load/\(number) \(sizes)")) }
+          var subscribers: [PeerProcess] = []
+          for waiting in ["block", "adaptive"] {
+            subscribers.append(try await place.subscriber("load/* \(sizes) --waiting \(waiting)"))
+          }
+          for subscriber in subscribers { subscriber.tell("take \(publishers * each)") }
+          for sender in senders { sender.tell("publish \(each)") }
+          for _ in 0..<15 {
+            // Not to wait for anything: to let the kill come at any instruction.
+            try await Task.sleep(for: .microseconds(Int.random(in: 0...80_000, using: &random)))
+            try await killNode(in: place)
+            try await place.startNode()
+          }
+          for sender in senders { try await sender.line("published \(each)") }
+          for subscriber in subscribers { try await subscriber.line("took \(publishers * each) 0") }
+        }
+      } catch {
+        Issue.record("the seed was \(seed)")
+        throw error
       }
     }
 

@@ -242,7 +242,7 @@ final class ClientLoop: Sendable {
           search = Search(start: search?.start ?? Clock.monotonicNanoseconds)
         }
         if search != nil, connection != nil, state.withLock({ $0.phase == .joined }) { search = nil }
-        if let search, hasSearchedEnough(search) { break loop }
+        if let search, hasSearchedEnough(search) || state.withLock({ $0.isClosed }) { break loop }
         if var looking = search, connection == nil {
           connection = findNode(&looking)
           search = looking
@@ -391,18 +391,21 @@ final class ClientLoop: Sendable {
   }
 
   private func end(with loss: BusError) {
-    let (answers, publishers, subscriptions) = state.withLock { state in
+    let (answers, publishers, subscriptions, closing) = state.withLock { state in
       state.loss = loss
       state.connection = nil
       defer {
         state.answers = [:]
         state.leases = [:]
+        state.closing = []
       }
+      let closing = state.closing.compactMap { state.publishers.removeValue(forKey: $0) }
       return (
-        Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values)
+        Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values), closing
       )
     }
     for answer in answers { answer.fail(loss) }
+    for publisher in closing { publisher.letGo() }
     for publisher in publishers { publisher.nodeLost() }
     for subscription in subscriptions { subscription.nodeLost(loss) }
     if !state.withLock({ $0.isStopping || $0.isClosed }) { membership.tell(.gaveUp(loss)) }
