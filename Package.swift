@@ -99,7 +99,7 @@ let package = Package(
     .testTarget(
       name: "HandleTransportTests", dependencies: ["CZeroMQ", "HandleTransport", "Platform"],
       swiftSettings: swiftSettings),
-    .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode"], swiftSettings: swiftSettings),
+    .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "PoolBusTests", dependencies: ["PoolBus", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
     .testTarget(name: "DocumentationTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
@@ -124,7 +124,7 @@ let package = Package(
     .executableTarget(
       name: "poolbus-peer",
       dependencies: [
-        "CPeer", "Platform", "PoolBus", "PoolNode",
+        "BusProtocol", "CPeer", "Platform", "PoolBus", "PoolNode",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

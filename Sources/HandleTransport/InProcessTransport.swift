@@ -36,24 +36,49 @@ public final class InProcessTransport: HandleTransport {
 }
 
 private final class InProcessSender: HandleSender {
-  let endpoint: String
+  /// Where it is bound: the last place, and the one before.
+  private let places: Mutex<[String]>
   private let transport: InProcessTransport
   private let count = Atomic<UInt64>(0)
   private let byteCount = Atomic<UInt64>(0)
 
   init(_ endpoint: String, _ transport: InProcessTransport) {
-    self.endpoint = endpoint
+    places = Mutex([endpoint])
     self.transport = transport
   }
 
   deinit { close() }
+
+  var endpoint: String { places.withLock { $0.last ?? "" } }
+
+  func move(to endpoint: String) throws(TransportError) {
+    guard self.endpoint != endpoint else { return }
+    let left: String?? = transport.exchange.withLock { exchange in
+      guard exchange.senders[endpoint] == nil else { return nil }
+      exchange.senders[endpoint] = ObjectIdentifier(self)
+      let left = places.withLock { places in
+        places.append(endpoint)
+        return places.count > 2 ? places.removeFirst() : nil
+      }
+      if let left { exchange.senders[left] = nil }
+      return .some(left)
+    }
+    guard left != nil else { throw TransportError(endpoint: endpoint, problem: "another sender is bound to it") }
+  }
 
   var sentCount: UInt64 { count.load(ordering: .relaxed) }
   var sentByteCount: UInt64 { byteCount.load(ordering: .relaxed) }
 
   func send(_ handle: RawSpan) {
     let receivers: [InProcessReceiver]? = transport.exchange.withLock { exchange in
-      exchange.senders[endpoint] == ObjectIdentifier(self) ? exchange.receivers[endpoint] ?? [] : nil
+      let bound = places.withLock { $0 }.filter { exchange.senders[$0] == ObjectIdentifier(self) }
+      guard !bound.isEmpty else { return nil }
+      var receivers: [InProcessReceiver] = []
+      for receiver in bound.flatMap({ exchange.receivers[$0] ?? [] })
+      where !receivers.contains(where: { $0 === receiver }) {
+        receivers.append(receiver)
+      }
+      return receivers
     }
     guard let receivers else { return }
     count.add(1, ordering: .relaxed)
@@ -63,7 +88,9 @@ private final class InProcessSender: HandleSender {
 
   func close() {
     transport.exchange.withLock { exchange in
-      if exchange.senders[endpoint] == ObjectIdentifier(self) { exchange.senders[endpoint] = nil }
+      for place in places.withLock({ $0 }) where exchange.senders[place] == ObjectIdentifier(self) {
+        exchange.senders[place] = nil
+      }
     }
   }
 }

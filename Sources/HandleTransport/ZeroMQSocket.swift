@@ -81,6 +81,13 @@ final class ZeroMQSocket: Sendable {
     unsafe try attempt(endpoint) { unsafe zmq_bind($0, endpoint) }
   }
 
+  /// Is not to be found at the endpoint any more; the connections that came there end.
+  func unbind(_ endpoint: String) {
+    // Not bound is as good.
+    // SAFETY: ZeroMQ copies the endpoint.
+    unsafe withSocket { _ = unsafe zmq_unbind($0, endpoint) }
+  }
+
   func connect(_ endpoint: String) throws(TransportError) {
     // SAFETY: ZeroMQ copies the endpoint.
     unsafe try attempt(endpoint) { unsafe zmq_connect($0, endpoint) }

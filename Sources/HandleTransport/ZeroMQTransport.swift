@@ -17,19 +17,32 @@ public final class ZeroMQTransport: HandleTransport {
 }
 
 private final class ZeroMQSender: HandleSender {
-  let endpoint: String
+  /// Where it is bound: the last place, and the one before, as unbinding ends the connections that came there.
+  private let places: Mutex<[String]>
   private let socket: ZeroMQSocket
   private let count = Atomic<UInt64>(0)
   private let byteCount = Atomic<UInt64>(0)
 
   init(_ context: ZeroMQContext, _ endpoint: String) throws(TransportError) {
-    self.endpoint = endpoint
+    places = Mutex([endpoint])
     socket = try ZeroMQSocket(context, ZMQ_PUB, endpoint: endpoint)
     socket.set(ZMQ_SNDHWM, CInt(highWaterMark))
     try socket.bind(endpoint)
   }
 
   deinit { socket.close() }
+
+  var endpoint: String { places.withLock { $0.last ?? "" } }
+
+  func move(to endpoint: String) throws(TransportError) {
+    guard self.endpoint != endpoint else { return }
+    try socket.bind(endpoint)
+    let left = places.withLock { places in
+      places.append(endpoint)
+      return places.count > 2 ? places.removeFirst() : nil
+    }
+    if let left { socket.unbind(left) }
+  }
 
   var sentCount: UInt64 { count.load(ordering: .relaxed) }
   var sentByteCount: UInt64 { byteCount.load(ordering: .relaxed) }

@@ -72,7 +72,8 @@ extension Ledger {
 
   /// Takes from a subscription beyond its backlog limit what is oldest; the newest segment is left to it.
   mutating func enforceBacklog(of id: SubscriptionID, now: UInt64, _ actions: inout [LedgerAction]) {
-    while let subscription = subscriptions[id], subscription.isBeyondLimit, subscription.backlog.count > 1,
+    while let subscription = subscriptions[id], subscription.absence == nil, subscription.isBeyondLimit,
+      subscription.backlog.count > 1,
       let oldest = subscription.backlog.first, let segment = segments[oldest]
     {
       lag(id, on: oldest, &actions)

@@ -38,7 +38,9 @@ extension Ledger {
   }
 
   private func mayHold(_ segment: SegmentRecord, _ id: SubscriptionID) -> Bool {
-    guard let subscription = subscriptions[id] else { return false }
+    guard let subscription = subscriptions[id], subscription.absence == nil, !isAway(segment.stream) else {
+      return false
+    }
     let before = unreadBefore(segment, of: subscription)
     if before == 0 { return true }
     return before < limits.handedWindow

@@ -70,8 +70,8 @@ extension Ledger {
     topics.values.sorted { $0.name < $1.name }.map { topic in
       let members = topic.streams.compactMap { streams[$0] }
       return TopicRow(
-        name: topic.name, publishers: members.filter { !$0.isClosed }.count,
-        subscriptions: subscriptions.values.filter { !$0.hasLeft && $0.matches(topic.name) }.count,
+        name: topic.name, publishers: members.filter { !$0.isClosed && !$0.isAwaited }.count,
+        subscriptions: subscriptions.values.filter { !$0.hasLeft && !$0.isAwaited && $0.matches(topic.name) }.count,
         segments: members.reduce(0) { $0 + $1.segments.count }, bytes: topic.bytes, quota: quota(of: topic.name),
         retention: topic.retention)
     }
@@ -87,7 +87,7 @@ extension Ledger {
   }
 
   public var subscriptionRows: [SubscriptionRow] {
-    subscriptions.values.sorted { $0.id < $1.id }.filter { !$0.hasLeft }.map { subscription in
+    subscriptions.values.sorted { $0.id < $1.id }.filter { !$0.hasLeft && !$0.isAwaited }.map { subscription in
       SubscriptionRow(
         id: subscription.id, client: subscription.client, pattern: subscription.pattern,
         observes: subscription.observes, backlogSegments: subscription.backlog.count,

@@ -4,7 +4,7 @@ import Vocabulary
 
 extension Ledger {
   /// Whether the states sum to the contribution. Costs nothing: call it after every event.
-  public var isConserved: Bool { usage.total == contribution }
+  public var isConserved: Bool { usage.total == contribution &+ beyond }
 
   /// Everything about the books that does not add up; empty if they are in order.
   public func violations() -> [String] {
@@ -13,7 +13,8 @@ extension Ledger {
       if !holds { found.append(what()) }
     }
 
-    check(usage.total == contribution, "the states sum to \(usage.total), not to \(contribution)")
+    check(usage.total == total, "the states sum to \(usage.total), not to \(total)")
+    check(beyond == 0 || usage.free == 0, "\(usage.free) bytes are free, but \(beyond) adopted beyond the contribution")
     for state in SegmentState.allCases {
       let sum = segments.values.filter { $0.state == state }.reduce(0) { $0 + $1.capacity }
       check(usage[state] == sum, "\(usage[state]) bytes are booked as \(state), the segments have \(sum)")
@@ -21,7 +22,8 @@ extension Ledger {
     for topic in topics.values {
       let sum = segments.values.filter { $0.topic == topic.name }.reduce(0) { $0 + $1.capacity }
       check(topic.bytes == sum, "\(topic.name) is booked with \(topic.bytes) bytes and has \(sum)")
-      check(sum <= quota(of: topic.name), "\(topic.name) holds \(sum) bytes, beyond its quota")
+      check(
+        sum <= max(quota(of: topic.name), topic.adoptedCeiling), "\(topic.name) holds \(sum) bytes, beyond its quota")
       check(!topic.streams.isEmpty, "\(topic.name) has no stream")
     }
     found += userViolations
@@ -35,7 +37,9 @@ extension Ledger {
         "\(id) is \(segment.state) and promised")
       check(segment.state != .sealed || !segment.promises.isEmpty, "\(id) is released by all, but not reclaimed")
       check(segment.state != .pinned || !segment.mappings.isEmpty, "\(id) is unmapped by all, but not free")
-      check(segment.state != .warm || !segment.isForced, "\(id) is warm, though somebody may be reading it")
+      check(
+        segment.state != .warm || !(segment.isForced || segment.isAdopted),
+        "\(id) is warm, though somebody may be reading it")
       check(segment.handed.isSubset(of: segment.promises.keys), "\(id) is handed to whom it is not promised")
       check(
         isComplete == (topics[segment.topic]?.sealed.contains(segment.id) ?? false),
@@ -52,6 +56,15 @@ extension Ledger {
       }
     }
 
+    for holder in awaited {
+      let isThere =
+        switch holder {
+        case .publisher(let stream): streams[stream]?.isAwaited ?? true
+        case .subscription(let subscription): subscriptions[subscription]?.isAwaited ?? true
+        }
+      check(isThere, "\(holder) is awaited, and back")
+    }
+
     for subscription in subscriptions.values {
       let backlog = subscription.backlog.compactMap { segments[$0] }
       check(backlog.count == subscription.backlog.count, "\(subscription.id) has a backlog of what is gone")
@@ -66,7 +79,7 @@ extension Ledger {
         }
         check(Set(unread) == Set(listed), "\(subscription.id) has \(unread) of \(stream) to read, not \(listed)")
       }
-      for (stream, waiting) in subscription.waiting {
+      for (stream, waiting) in subscription.waiting where !isAway(subscription.id) && !isAway(stream) {
         guard let next = waiting.first.flatMap({ segments[$0] }), next.isReady else { continue }
         check(
           unreadBefore(next, of: subscription) > 0,

@@ -60,6 +60,7 @@ extension Ledger {
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
+    refuseIfOutOfBalance(&actions)
     var index = 0
     var isPoolAwaited = false
     while index < waiting.count {
@@ -195,8 +196,9 @@ extension Ledger {
       stateSince: now)
     segment.mappings[.publisher(lease.stream)] = now
     segments[id] = segment
-    usage.free -= lease.capacity
-    usage.leased += lease.capacity
+    usage.free &-= lease.capacity
+    usage.leased &+= lease.capacity
+    note(segment, from: nil, to: .leased)
     topics[lease.topic]?.bytes += lease.capacity
     countForUser(segment)
     streams[lease.stream]?.segments.append(id)

@@ -37,23 +37,36 @@ public struct Ledger: Sendable {
   var waiting: [WaitingLease] = []
   /// Taken back, and not unmapped yet.
   var pinned: Set<SegmentID> = []
+  /// Streams and subscriptions of the node before that others have spoken of.
+  var awaited: Set<Holder> = []
+  /// Bytes that were adopted beyond the contribution.
+  public internal(set) var beyond: UInt64 = 0
   /// Topics that keep something by age.
   var aging: Set<TopicName> = []
   var usage = PoolUsage()
   var counters = Counters()
+  var steps = RecentSteps()
+  /// The books did not sum once: nothing is leased any more.
+  public internal(set) var isOutOfBalance = false
   /// The latest time that was told.
   var clock: UInt64 = 0
-  private var lastSegment: UInt64 = 0
+  private var lastSegment: UInt64
   /// Leases and completions so far.
   private var lastEvent: UInt64 = 0
 
-  /// - Parameter quotas: the first whose pattern matches a topic counts.
-  public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits()) {
+  /// - Parameters:
+  ///   - quotas: the first whose pattern matches a topic counts.
+  ///   - life: of the node: segments are numbered within it. Nil, as in tests, for numbers from 1.
+  public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits(), life: NodeLife? = nil) {
+    lastSegment = life?.id(0) ?? 0
     self.contribution = contribution
     self.quotas = quotas
     self.limits = limits
     usage.free = contribution
   }
+
+  /// Bytes of the pool at present.
+  public var total: UInt64 { contribution + beyond }
 
   /// Bytes that a topic's segments may have.
   public func quota(of topic: TopicName) -> UInt64 {
@@ -75,8 +88,10 @@ public struct Ledger: Sendable {
   /// The one place where bytes change their state.
   mutating func move(_ id: SegmentID, to state: SegmentState, now: UInt64) {
     guard let segment = segments[id], segment.state != state else { return }
-    usage[segment.state] -= segment.capacity
-    usage[state] += segment.capacity
+    // Wrapping: wrong books are told and leased from no more, but end nobody.
+    usage[segment.state] &-= segment.capacity
+    usage[state] &+= segment.capacity
+    note(segment, from: segment.state, to: state)
     switch segment.state {
     case .warm:
       warm.removeAll { $0 == id }

@@ -40,6 +40,8 @@ public enum LeaseRefusal: Equatable, Sendable {
   case outOfMemory
   /// Its publisher gave it up.
   case cancelled
+  /// The books do not sum: nothing is leased any more.
+  case outOfBalance
 }
 
 /// What was short, and who holds it.

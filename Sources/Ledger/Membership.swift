@@ -19,9 +19,9 @@ extension Ledger {
     topics[topic]?.streams.insert(id)
     var stream = StreamRecord(id: id, client: client, user: user, topic: topic, whenFull: whenFull, opened: now)
     for subscription in subscriptions.values.sorted(by: { $0.id < $1.id })
-    where !subscription.hasLeft && subscription.matches(topic) {
+    where !subscription.hasLeft && subscription.mayMatch(topic) {
       stream.subscriptions.append(subscription.id)
-      actions.append(.introduce(id, to: subscription.id))
+      if subscription.absence == nil { actions.append(.introduce(id, to: subscription.id)) }
     }
     streams[id] = stream
     addToUser(stream, limit: limit)
@@ -44,6 +44,8 @@ extension Ledger {
     guard let stream = streams[id], !stream.isClosed else { return [] }
     var actions: [LedgerAction] = []
     streams[id]?.isClosed = true
+    streams[id]?.absence = nil
+    awaited.remove(.publisher(id))
     waiting.removeAll { $0.stream == id }
     for segment in stream.segments {
       if mappingsGone { segments[segment]?.mappings[.publisher(id)] = nil }
@@ -87,6 +89,8 @@ extension Ledger {
     subscriptions[id] = subscription
     for stream in streams.values.sorted(by: { $0.id < $1.id }) where subscription.matches(stream.topic) {
       streams[stream.id]?.subscriptions.append(id)
+      // It joins such a stream when that is back.
+      guard stream.absence == nil else { continue }
       let window = wantsRetained ? Set(retentionWindow(of: stream.topic, now: now)) : []
       for segment in stream.segments where !observes {
         guard let state = segments[segment]?.state else { continue }
@@ -108,6 +112,7 @@ extension Ledger {
     guard let subscription = subscriptions[id], !subscription.hasLeft else { return [] }
     var actions: [LedgerAction] = []
     subscriptions[id]?.hasLeft = true
+    awaited.remove(.subscription(id))
     let matched = streams.values.filter { $0.subscriptions.contains(id) }.map(\.id).sorted()
     for stream in matched {
       streams[stream]?.subscriptions.removeAll { $0 == id }
@@ -136,6 +141,7 @@ extension Ledger {
   /// Tells the subscription that nothing more will come of a stream, once its last promised segment is handed.
   mutating func endIfOver(_ stream: StreamID, for id: SubscriptionID, _ actions: inout [LedgerAction]) {
     guard streams[stream]?.isClosed == true, let subscription = subscriptions[id], !subscription.hasLeft,
+      subscription.absence == nil,
       subscription.waiting[stream, default: []].isEmpty, !subscription.ended.contains(stream)
     else { return }
     subscriptions[id]?.ended.insert(stream)

@@ -65,7 +65,8 @@ extension Ledger {
     guard let segment = segments[id], let stream = streams[segment.stream] else { return }
     counters.segmentsReclaimed += 1
     let canRecycle =
-      !stream.isClosed && !segment.isForced && segment.mappings[.publisher(stream.id)] != nil && segment.epoch < .max
+      !stream.isClosed && !segment.isForced && !segment.isAdopted && segment.mappings[.publisher(stream.id)] != nil
+      && segment.epoch < .max
     if canRecycle, waiting.isEmpty || waiting.contains(where: { fits(segment, $0) }) {
       move(id, to: .warm, now: now)
       // The stream's latest segments are of the size that it needs now.
@@ -94,11 +95,16 @@ extension Ledger {
   /// Takes a segment that is pinned, or was never made, out of the books; its bytes are free.
   mutating func remove(_ id: SegmentID) {
     guard let segment = segments.removeValue(forKey: id) else { return }
-    usage[segment.state] -= segment.capacity
-    usage.free += segment.capacity
+    usage[segment.state] &-= segment.capacity
+    usage.free &+= segment.capacity
+    note(segment, from: segment.state, to: nil)
+    payBack()
     pinned.remove(id)
     topics[segment.topic]?.bytes -= segment.capacity
     uncountForUser(segment)
+    if let topic = topics[segment.topic] {
+      topics[segment.topic]?.adoptedCeiling = min(topic.adoptedCeiling, topic.bytes)
+    }
     topics[segment.topic]?.sealed.removeAll { $0 == id }
     streams[segment.stream]?.segments.removeAll { $0 == id }
     forgetIfOver(segment.stream)

@@ -50,6 +50,12 @@ struct SegmentRecord: Sendable {
   var mappings: [Holder: UInt64] = [:]
   /// Taken from somebody who may still read it: its memory must not be written again.
   var isForced = false
+  /// It is of the node before: who may read it is not known for sure, so its memory is not written anew.
+  var isAdopted = false
+  /// It was adopted, and its publisher has not offered it.
+  var isForeign = false
+  /// How many messages it holds, by the word of its publisher that is returning: it is completed when that is back.
+  var sealedSlots: UInt32?
   /// The publisher went without sealing it.
   var isOrphaned = false
   var leasedAt: UInt64
@@ -64,12 +70,14 @@ struct SegmentRecord: Sendable {
 
 struct StreamRecord: Sendable {
   let id: StreamID
-  let client: ClientID
-  let user: UserID
+  var client: ClientID
+  var user: UserID
   let topic: TopicName
-  let whenFull: FullPolicy
+  var whenFull: FullPolicy
   let opened: UInt64
   var isClosed = false
+  /// Of the node before, and not back yet.
+  var absence: Absence?
   /// All of its segments, in the order of their leases; a recycled one comes last again.
   var segments: [SegmentID] = []
   /// Those of them that are warm, least recently used first.
@@ -80,16 +88,22 @@ struct StreamRecord: Sendable {
 
 struct SubscriptionRecord: Sendable {
   let id: SubscriptionID
-  let client: ClientID
-  let pattern: TopicPattern
+  var client: ClientID
+  var pattern: TopicPattern
   /// What it may read of that.
-  let readable: TopicFilter
-  let observes: Bool
-  let wantsRetained: Bool
-  let limit: BacklogLimit
+  var readable: TopicFilter
+  var observes: Bool
+  var wantsRetained: Bool
+  var limit: BacklogLimit
   let joined: UInt64
   /// It was closed, but still has mappings.
   var hasLeft = false
+  /// Of the node before, and not back yet.
+  var absence: Absence?
+  /// It is of the node before.
+  var hasReturned = false
+  /// Where it stood in the streams that it knew when it returned.
+  var positions: [StreamID: UInt64] = [:]
   /// What it was promised and not yet handed, by stream, in the order of the leases.
   var waiting: [StreamID: [SegmentID]] = [:]
   /// The segments of each stream that it was handed and has not come to the end of, as far as one knows.
@@ -118,6 +132,8 @@ struct TopicRecord: Sendable {
   var retention = Retention.none
   /// Bytes of all of its segments.
   var bytes: UInt64 = 0
+  /// As many were adopted, whatever the quota.
+  var adoptedCeiling: UInt64 = 0
   /// Its sealed and retained segments, oldest first.
   var sealed: [SegmentID] = []
 }

@@ -18,6 +18,7 @@ extension Ledger {
     func consider(_ time: UInt64?) {
       if let time { next = min(next ?? .max, time) }
     }
+    if !awaited.isEmpty { consider(nextAwaitedDeadline) }
     for lease in waiting { consider(lease.deadline) }
     if !waiting.isEmpty {
       for id in pinned {

@@ -22,6 +22,12 @@ struct UserRecord: Sendable {
   var streams: Set<StreamID> = []
   var bytes: UInt64 = 0
   var segments: UInt64 = 0
+  /// It came back from an earlier node with more than its quota: until it has given that back, it may not have more.
+  var adopted: (bytes: UInt64, segments: UInt64) = (0, 0)
+
+  var isBeyond: Bool {
+    bytes > max(limit.bytes ?? .max, adopted.bytes) || segments > max(limit.segments ?? .max, adopted.segments)
+  }
 }
 
 /// Whether there is room for a lease; if not, what is short, and how much of it.
@@ -88,6 +94,18 @@ extension Ledger {
     users[stream.user, default: UserRecord(limit: limit)].streams.insert(stream.id)
   }
 
+  /// A stream that somebody spoke of is its publisher's, with all that it has.
+  mutating func give(_ id: StreamID, to user: UserID, limit: UserLimit) {
+    guard let stream = streams[id], stream.user != user else { return }
+    let held = stream.segments.compactMap { segments[$0] }
+    for segment in held { uncountForUser(segment) }
+    removeFromUser(stream)
+    streams[id]?.user = user
+    if let stream = streams[id] { addToUser(stream, limit: limit) }
+    for segment in held { countForUser(segment) }
+    noteAdopted(by: user)
+  }
+
   mutating func removeFromUser(_ stream: StreamRecord) {
     users[stream.user]?.streams.remove(stream.id)
     if users[stream.user]?.streams.isEmpty == true { users[stream.user] = nil }
@@ -100,11 +118,18 @@ extension Ledger {
     users[user]?.segments += 1
   }
 
+  /// What a user holds of an earlier node's may be more than its quota.
+  mutating func noteAdopted(by user: UserID, _ which: (UInt64, UInt64) -> UInt64 = { max($0, $1) }) {
+    guard let record = users[user] else { return }
+    users[user]?.adopted = (which(record.adopted.bytes, record.bytes), which(record.adopted.segments, record.segments))
+  }
+
   /// Counts a segment no longer. Call it while its stream is known.
   mutating func uncountForUser(_ segment: SegmentRecord) {
     guard let user = streams[segment.stream]?.user else { return }
     users[user]?.bytes -= segment.capacity
     users[user]?.segments -= 1
+    noteAdopted(by: user) { min($0, $1) }
   }
 
   /// What of the users' accounts does not add up.
@@ -123,7 +148,7 @@ extension Ledger {
           "\(user) is booked with \(record.bytes) bytes in \(record.segments) segments and has \(sum.bytes) in "
             + "\(sum.segments)")
       }
-      if sum.bytes > record.limit.bytes ?? .max || sum.segments > record.limit.segments ?? .max {
+      if record.isBeyond {
         found.append("\(user) holds \(sum.bytes) bytes in \(sum.segments) segments, beyond its quota")
       }
       if record.streams.isEmpty { found.append("\(user) has no stream") }

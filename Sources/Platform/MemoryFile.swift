@@ -42,12 +42,47 @@ public enum MemoryFile {
     OwnedDescriptor(adopting: try check(poolbus_reopen_read_only(file)))
   }
 
-  public static func byteCount(of file: CInt) throws(Errno) -> Int {
+  public static func byteCount(of file: CInt) throws(Errno) -> Int { try status(of: file).byteCount }
+
+  /// Which file it is, among all that this machine has now.
+  public struct Identity: Hashable, Sendable {
+    var device: UInt64
+    var inode: UInt64
+  }
+
+  public struct Status: Sendable {
+    public let identity: Identity
+    public let byteCount: Int
+    /// Bytes that are backed with pages.
+    public let backedByteCount: Int
+    /// Who made it.
+    public let owner: UInt32
+  }
+
+  public static func status(of file: CInt) throws(Errno) -> Status {
     var status = stat()
     // SAFETY: the structure outlives the call.
     _ = try check(unsafe fstat(file, &status))
-    return Int(status.st_size)
+    return Status(
+      identity: Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)), byteCount: Int(status.st_size),
+      backedByteCount: Int(status.st_blocks) * 512, owner: status.st_uid)
   }
+
+  /// The name that the file was made with; nobody can change it.
+  ///
+  /// - Throws: `Errno.invalidArgument` if the descriptor is no memory file's.
+  public static func name(of file: CInt) throws(Errno) -> String {
+    var buffer = [CChar](repeating: 0, count: 512)
+    // SAFETY: the kernel writes no more than it is told there is room.
+    let count = try check(CInt(unsafe readlink("/proc/self/fd/\(file)", &buffer, buffer.count)))
+    let path = String(decoding: buffer.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let (prefix, suffix) = ("/memfd:", " (deleted)")
+    guard path.hasPrefix(prefix), path.hasSuffix(suffix) else { throw .invalidArgument }
+    return String(path.dropFirst(prefix.count).dropLast(suffix.count))
+  }
+
+  /// Whom files that this process makes belong to.
+  public static var maker: UInt32 { geteuid() }
 }
 
 /// The machine's memory.

@@ -14,11 +14,7 @@ import Vocabulary
 /// let subscriber = try await bus.subscriber(to: "camera/**")
 /// ```
 public final class Bus: Sendable {
-  private let socketPath: String
   private let node: NodeConnection
-  private let welcome: Welcome
-  private let transport: any HandleTransport
-  private let sender = Mutex<(any HandleSender)?>(nil)
 
   /// Joins the host's node; if none is running, starts one within this process, which others on the host can join.
   ///
@@ -31,29 +27,30 @@ public final class Bus: Sendable {
   static func connect(_ configuration: BusConfiguration, transport: (any HandleTransport)?) async throws -> Bus {
     let handles: any HandleTransport
     do { handles = try transport ?? ZeroMQTransport() } catch { throw BusError.cannotJoin("\(error)") }
-    let (socket, node) = try join(configuration)
+    let finder = NodeFinder(configuration)
     let connection: NodeConnection
+    let socket = try finder.join()
     do {
-      connection = try NodeConnection(socket: socket.take(), transport: handles, embeddedNode: node)
+      connection = try NodeConnection(
+        socket: socket, transport: handles, finder: finder, configuration: configuration)
     } catch {
       throw BusError.cannotJoin("the client's thread could not be started: \(error)")
     }
-    let welcome = try await connection.hello(name: configuration.name)
-    return Bus(socketPath: configuration.socketPath, node: connection, welcome: welcome, transport: handles)
+    _ = try await connection.hello()
+    return Bus(node: connection)
   }
 
-  private init(socketPath: String, node: NodeConnection, welcome: Welcome, transport: any HandleTransport) {
-    self.socketPath = socketPath
-    self.node = node
-    self.welcome = welcome
-    self.transport = transport
-  }
+  private init(node: NodeConnection) { self.node = node }
 
   /// Bytes of the pool.
-  public var contribution: UInt64 { welcome.contribution }
+  public var contribution: UInt64 { node.membership.welcome?.contribution ?? 0 }
 
-  /// This process's number at its node, as `busctl` shows it.
-  public var client: ClientID { welcome.client }
+  /// This process's number at its node, as `busctl` shows it; another after it has rejoined.
+  public var client: ClientID { node.membership.welcome?.client ?? ClientID(rawValue: 0) }
+
+  /// What happens between this process and its node, from now on: whether it is gone, or back. Each call gives a stream
+  /// of its own.
+  public var nodeEvents: AsyncStream<NodeEvent> { node.membership.events }
 
   /// Opens a stream on a topic.
   ///
@@ -63,7 +60,7 @@ public final class Bus: Sendable {
   ) async throws -> Publisher {
     let topic = try TopicName(topic)
     let core = try await node.openPublisher(
-      topic, options: options, contribution: welcome.contribution, handles: try handleSender())
+      topic, options: options, contribution: contribution, handles: try node.membership.handleSender())
     return Publisher(core)
   }
 
@@ -101,71 +98,15 @@ public final class Bus: Sendable {
   public func inspect() async throws -> PoolSnapshot { try await node.inspect() }
 
   /// Handles that this process has sent over ZeroMQ, and their bytes.
-  public var sentHandles: (count: UInt64, byteCount: UInt64) {
-    sender.withLock { ($0?.sentCount ?? 0, $0?.sentByteCount ?? 0) }
-  }
+  public var sentHandles: (count: UInt64, byteCount: UInt64) { node.membership.sent }
 
   /// Closes every publisher and subscriber of this bus, and the node if it is embedded here. Samples and loans that are
   /// out stay readable.
   public func close() async {
     node.closeAll()
-    sender.withLock { $0?.close() }
-    await node.stopEmbeddedNode()
+    node.membership.closeSender()
+    await node.finder.stopNode()
   }
-
-  /// One socket for all publishers of a process, made with the first.
-  private func handleSender() throws(BusError) -> any HandleSender {
-    try sender.withLock { sender throws(BusError) in
-      if let sender { return sender }
-      do {
-        let made = try transport.sender(at: welcome.handleEndpoint)
-        // Whoever may join the node may listen, also other users.
-        SocketFile.share(welcome.handleEndpoint, as: socketPath)
-        sender = made
-        return made
-      } catch {
-        throw .cannotJoin("handles can't be published at \(welcome.handleEndpoint): \(error)")
-      }
-    }
-  }
-}
-
-extension Bus {
-  /// A connected socket, and the node that had to be started for it.
-  private static func join(_ configuration: BusConfiguration) throws(BusError) -> (JoinedSocket, Node?) {
-    var failure: BusError = .nodeLost
-    // Two processes may find no node at the same moment: one starts it, the other finds it at its next try.
-    for _ in 0..<8 {
-      do throws(SocketError) {
-        return (JoinedSocket(try PacketSocket.connect(to: configuration.socketPath)), nil)
-      } catch {
-        failure = .cannotJoin("\(error)")
-        guard case .nobodyListens = error, let embedded = configuration.embeddedNode else { throw failure }
-        do throws(NodeError) {
-          let node = try Node.start(
-            NodeConfiguration(
-              socketPath: configuration.socketPath, contribution: embedded.contribution, quotas: embedded.quotas),
-            logger: embedded.logger)
-          if let socket = try? PacketSocket.connect(to: configuration.socketPath) {
-            return (JoinedSocket(socket), node)
-          }
-        } catch {
-          failure = .cannotJoin("\(error)")
-          guard case .socket(.inUse) = error else { throw failure }
-        }
-      }
-    }
-    throw failure
-  }
-}
-
-/// Carries a socket through a tuple, which can't hold a noncopyable value.
-private final class JoinedSocket: Sendable {
-  private let socket: Mutex<PacketSocket?>
-
-  init(_ socket: consuming PacketSocket) { self.socket = Mutex(socket) }
-
-  func take() -> PacketSocket { socket.withLock { $0.take()! } }
 }
 
 extension BusError {

@@ -10,6 +10,10 @@ public struct BusConfiguration: Sendable {
   public var name: String
   /// What to start when no node answers at ``socketPath``; nil fails instead.
   public var embeddedNode: EmbeddedNode?
+  /// What to do when the node is gone.
+  public var whenNodeLost: NodeLossPolicy
+  /// Takes note when the node is gone, and when it is back; see also ``Bus/nodeEvents``.
+  public var logger: Logger
 
   /// The node that an application starts within itself when the host has none.
   public struct EmbeddedNode: Sendable {
@@ -32,12 +36,28 @@ public struct BusConfiguration: Sendable {
   ///   ``PoolNode/NodeConfiguration/defaultSocketPath``.
   public init(
     socketPath: String = NodeConfiguration.defaultSocketPath, name: String = CommandLine.arguments.first ?? "swift",
-    embeddedNode: EmbeddedNode? = EmbeddedNode()
+    embeddedNode: EmbeddedNode? = EmbeddedNode(), whenNodeLost: NodeLossPolicy = .rejoin(within: nil),
+    logger: Logger = Logger(label: "poolbus.client", factory: { _ in SwiftLogNoOpLogHandler() })
   ) {
     self.socketPath = socketPath
     self.name = name
     self.embeddedNode = embeddedNode
+    self.whenNodeLost = whenNodeLost
+    self.logger = logger
   }
+}
+
+/// What a client does when its node is gone.
+public enum NodeLossPolicy: Hashable, Sendable {
+  /// Waits for a node at the same socket, and goes on with it; after `within`, as ``fail``. Nil waits for ever.
+  ///
+  /// Meanwhile, what is mapped can be read, and what is leased be filled. If the lost node ran within an application, and
+  /// this client may start one (``BusConfiguration/embeddedNode``), it takes that node's place.
+  ///
+  /// Each mapped segment keeps a descriptor for this: the process's limit of descriptors is raised as far as it may.
+  case rejoin(within: Duration?)
+  /// Publishers and subscribers throw ``BusError/nodeLost`` as soon as they need the node.
+  case fail
 }
 
 /// How a publisher behaves.

@@ -4,7 +4,9 @@ import Vocabulary
 public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
   /// No node could be joined or started.
   case cannotJoin(String)
-  /// The connection to the node is gone. What is mapped stays readable; connect anew for more.
+  /// The node is gone, and what was asked for needs one. With ``NodeLossPolicy/rejoin(within:)`` that is thrown by a
+  /// publisher that does not wait, or not for so long, and by everything once no node came back in time; try again when
+  /// ``Bus/nodeEvents`` tells that it is back. What is mapped stays readable.
   case nodeLost
   /// The pool or the topic's quota is full, and the publisher's policy gave up. The text says who holds what.
   case poolExhausted(String)
@@ -40,7 +42,9 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .cannotJoin(let why): "can't join a node: \(why)"
-    case .nodeLost: "the node is gone; received samples stay readable, but connect anew to publish or receive more"
+    case .nodeLost:
+      "the node is gone; received samples stay readable, but to publish or receive more needs a node: "
+        + "try again when this client has rejoined, or connect anew if it does not rejoin"
     case .poolExhausted(let who): "the pool is exhausted: \(who)"
     case .payloadTooLarge(let byteCount, let limit):
       "a payload of \(byteCount) bytes can never fit: the limit here is \(limit) bytes; "

@@ -15,6 +15,11 @@ enum NodeAction: Equatable {
   case dropWakePage(SubscriptionID)
   /// The client has left, and maps nothing: its process need not be watched any more.
   case forgetClient(ClientID)
+  /// Looks at the memory that came with the message at hand; then
+  /// ``NodeCore/offerExamined(_:from:_:contents:now:)``.
+  ///
+  /// - `overrules`: it counts, rather than what others have offered as this segment.
+  case examine(OfferSegment, from: ClientID, overrules: Bool)
   /// The client broke the protocol; it is told why in a last message before this.
   case disconnect(ClientID, reason: String)
 }
@@ -37,6 +42,8 @@ protocol SegmentContents {
   func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool
   /// Committed slots; 0 if the segment is not in this epoch (yet).
   func committed(in segment: SegmentIdentity) -> UInt32
+  /// The sequence in the first committed slot, or nil if there is none or it is corrupt.
+  func firstSequence(in segment: SegmentIdentity) -> UInt64?
   /// The sequence in the last committed slot, or that before this life began; nil if there is none or it is corrupt.
   func lastSequence(in segment: SegmentIdentity) -> UInt64?
   /// The sequences of all committed slots, as far as they can be read.

@@ -18,6 +18,10 @@ public struct NodeConfiguration: Sendable {
   public var clientLimits = ClientLimits()
   /// Who may connect: the permissions of the socket.
   public var socketAccess = SocketAccess()
+  /// It runs within an application, and ends with it: another client may take its place then.
+  public var isEmbedded = false
+  /// How long, after the node has started anew, what its clients had is kept for those that are not back yet.
+  public var rejoinGrace: Duration = .seconds(5)
 
   /// - Parameter contribution: rounded down to whole pages; nil for a quarter of the machine's memory.
   public init(

@@ -23,8 +23,9 @@ extension NodeCore {
     }
     snapshot.streams = ledger.streamRows.map { stream in
       StreamRow(
-        stream: stream.id, client: stream.isClosed ? nil : stream.client, topic: stream.topic,
-        handleEndpoint: stream.isClosed ? "" : handleEndpoint(of: stream.client),
+        stream: stream.id, client: stream.isClosed || stream.client == .nobody ? nil : stream.client,
+        topic: stream.topic,
+        handleEndpoint: stream.isClosed || stream.client == .nobody ? "" : handleEndpoint(of: stream.client),
         lastSequence: lastSequence(of: stream.id, contents: contents), segments: UInt64(stream.segments),
         bytes: stream.bytes, openedNanosecondsAgo: age(stream.opened))
     }
@@ -66,7 +67,7 @@ extension NodeCore {
   private func poolRow(now: UInt64) -> PoolRow {
     let usage = ledger.poolUsage
     return PoolRow(
-      contribution: ledger.contribution, free: usage.free, leased: usage.leased, sealed: usage.sealed,
+      contribution: ledger.total, free: usage.free, leased: usage.leased, sealed: usage.sealed,
       retained: usage.retained, warm: usage.warm, pinned: usage.pinned,
       segmentsLeased: ledger.totals.segmentsLeased, segmentsRecycled: ledger.totals.segmentsRecycled,
       segmentsReclaimed: ledger.totals.segmentsReclaimed, messagesLagged: messagesLagged,
@@ -86,7 +87,7 @@ extension NodeCore {
       }
     switch row.holder {
     case .publisher(let stream):
-      guard let client = streams[stream]?.client else { return nil }
+      guard let client = streams[stream]?.client, client != .nobody else { return nil }
       return HolderRow(
         segment: segment, client: client, subscription: nil, reason: reason, sinceNanosecondsAgo: sinceNanosecondsAgo)
     case .subscription(let subscription):
@@ -112,6 +113,9 @@ extension NodeCore {
     case .cancelled: "the lease was given up, as its publisher asked"
     case .outOfMemory: "the machine has too little memory left, though the pool has room; contribute less to the pool"
     case .poolExhausted(let report): describe(report, now: now)
+    case .outOfBalance:
+      "the node has found its own books wrong, and leases no more memory; messages that are published are still "
+        + "delivered. This is a bug of the node: its log says more. Restart it"
     }
   }
 
@@ -162,6 +166,7 @@ extension LeaseRefusal {
     case .poolExhausted: .poolExhausted
     case .outOfMemory: .outOfMemory
     case .cancelled: .cancelled
+    case .outOfBalance: .nodeFault
     }
   }
 }

@@ -19,6 +19,9 @@ extension NodeCore {
           handleEndpoint: record.isClosed ? "" : handleEndpoint(of: record.client),
           firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
         actions += tell(subscription, .streamIntroduced(introduced))
+        if let lagged = lagSinceReturn(of: stream, for: subscription, contents: contents) {
+          actions += tellLagged(lagged)
+        }
         if !record.isClosed {
           subscriptions[subscription]?.streams.insert(stream)
           let joined = SubscriberJoined(
@@ -73,9 +76,7 @@ extension NodeCore {
         let lagged = Lagged(
           subscription: subscription, stream: stream, ranges: contents.sequences(in: segment),
           bytes: segments[segment.id]?.capacity ?? 0)
-        messagesLagged &+= lagged.messageCount
-        subscriptions[subscription]?.laggedMessages &+= lagged.messageCount
-        for part in lagged.split() { actions += tell(subscription, .lagged(part)) }
+        actions += tellLagged(lagged)
 
       case .endStream(let stream, let subscription):
         actions += tell(subscription, .streamEnded(StreamEnded(subscription: subscription, stream: stream)))
@@ -86,6 +87,12 @@ extension NodeCore {
       }
     }
     return actions
+  }
+
+  private mutating func tellLagged(_ lagged: Lagged) -> [NodeAction] {
+    messagesLagged &+= lagged.messageCount
+    subscriptions[lagged.subscription]?.laggedMessages &+= lagged.messageCount
+    return lagged.split().flatMap { tell(lagged.subscription, .lagged($0)) }
   }
 
   private mutating func forget(_ segment: SegmentID) {
@@ -138,10 +145,13 @@ extension NodeCore {
     of stream: StreamID, for subscription: SubscriptionID, contents: some SegmentContents
   ) -> UInt64 {
     guard let record = streams[stream] else { return 1 }
+    if let position = ledger.position(of: subscription, in: stream) { return position }
     let last = lastSequence(of: stream, contents: contents)
     let next = last == .max ? last : last + 1
 
-    guard ledger.wantsRetained(subscription), let retention = ledger.retention(of: record.topic) else { return next }
+    // One that returns, but had not heard of the stream, is given all that is there.
+    let retention = ledger.hasReturned(subscription) ? Retention(messages: .max) : ledger.retention(of: record.topic)
+    guard ledger.hasReturned(subscription) || ledger.wantsRetained(subscription), let retention else { return next }
     // The newest run without a gap: what was taken from the middle of a stream must not be waited for.
     var available = RangeSet<UInt64>()
     for segment in ledger.promisedSegments(of: stream, to: subscription) {

@@ -107,6 +107,12 @@ extension NodeCore {
       let decided = ledger.unmapped(segment, by: .subscription(subscription), now: now)
       return execute(decided, contents: contents, now: now) + forgetIfOver(subscription)
 
+    case .rejoinPublisher(let publisher): return rejoin(publisher, from: client, contents: contents, now: now)
+    case .rejoinSubscription(let wish): return rejoin(wish, from: client, now: now)
+    case .rejoinCursor(let cursor): return rejoin(cursor, from: client, now: now)
+    case .offerSegment(let segment): return offer(segment, from: client)
+    case .rejoinDone: return rejoinDone(client, contents: contents, now: now)
+
     case .inspect(let request):
       if let refusal = objection(toInspection: request, of: client) { return [.send(.refusal(refusal), to: client)] }
       return snapshot(for: request, of: client, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
@@ -114,7 +120,7 @@ extension NodeCore {
   }
 
   /// Tells the topic's publishers whether it keeps messages, as one opens that may have changed it.
-  private mutating func tellRetention(of topic: TopicName) -> [NodeAction] {
+  mutating func tellRetention(of topic: TopicName) -> [NodeAction] {
     let isRetained = ledger.retention(of: topic) != nil
     let untold = streams.filter { $0.value.topic == topic && !$0.value.isClosed && $0.value.isRetained != isRetained }
     return untold.sorted { $0.key < $1.key }.map { stream, record in
@@ -136,7 +142,8 @@ extension NodeCore {
     clients[client]?.name = hello.name
     clients[client]?.hasGreeted = true
     let welcome = Welcome(
-      client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client))
+      client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client),
+      life: life, isEmbedded: configuration.isEmbedded)
     return [.send(.welcome(welcome), to: client)]
   }
 

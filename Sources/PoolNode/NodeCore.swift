@@ -9,6 +9,7 @@ import Vocabulary
 struct NodeCore {
   let configuration: NodeConfiguration
   let started: UInt64
+  let life: NodeLife
   var ledger: Ledger
   var clients: [ClientID: ClientRecord] = [:]
   var streams: [StreamID: StreamRecord] = [:]
@@ -19,8 +20,11 @@ struct NodeCore {
   var creating: [SegmentID: UInt64] = [:]
   /// Where each living segment belongs.
   var segments: [SegmentID: SegmentRecord] = [:]
+  /// Subscriptions of the node before that are awaited, and the streams whose publishers know them.
+  var awaitedListeners: [SubscriptionID: Set<StreamID>] = [:]
   var messagesLagged: UInt64 = 0
-  private var lastID: UInt64 = 0
+  private var lastID: UInt64
+  private var lastClient: UInt64 = 0
 
   struct ClientRecord {
     var processID: Int32
@@ -30,6 +34,8 @@ struct NodeCore {
     var hasGreeted = false
     /// Its socket is closed, but its process lives and may still map segments.
     var hasLeft = false
+    /// It has said all that it had of the node before.
+    var hasRejoined = false
     var streams: Set<StreamID> = []
     var subscriptions: Set<SubscriptionID> = []
   }
@@ -69,13 +75,15 @@ struct NodeCore {
     var places: [SubscriptionID: UInt32] = [:]
   }
 
-  init(configuration: NodeConfiguration, now: UInt64) {
+  init(configuration: NodeConfiguration, life: NodeLife = .random(), now: UInt64) {
     self.configuration = configuration
+    self.life = life
+    lastID = life.id(0)
     started = now
-    ledger = Ledger(contribution: configuration.contribution, quotas: configuration.quotas)
+    ledger = Ledger(contribution: configuration.contribution, quotas: configuration.quotas, life: life)
   }
 
-  /// Ids are never used twice in a node's life, across all kinds: a stale one can't name something new.
+  /// Ids are never used twice, across all kinds and all lives of the node: a stale one can't name something new.
   mutating func nextID() -> UInt64 {
     lastID += 1
     return lastID
@@ -88,7 +96,9 @@ struct NodeCore {
   // MARK: - Clients come and go
 
   mutating func clientConnected(processID: Int32, peer: Peer, now: UInt64) -> ClientID {
-    let client = ClientID(rawValue: nextID())
+    // Clients are named anew when they rejoin, so their numbers can stay short.
+    lastClient += 1
+    let client = ClientID(rawValue: lastClient)
     clients[client] = ClientRecord(processID: processID, peer: peer, joined: now)
     return client
   }
@@ -221,6 +231,6 @@ struct NodeCore {
   }
 
   mutating func advance(to now: UInt64, contents: some SegmentContents) -> [NodeAction] {
-    execute(ledger.advance(to: now), contents: contents, now: now)
+    giveUpAwaited(contents: contents, now: now) + execute(ledger.advance(to: now), contents: contents, now: now)
   }
 }

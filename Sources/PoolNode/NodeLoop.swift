@@ -21,6 +21,7 @@ final class NodeLoop {
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   /// When to listen again; nil while the node listens.
   private var deafUntil: UInt64?
+  private var hasToldImbalance = false
   /// The descriptor that came with the packet at hand, until an action takes it.
   private var arrived: OwnedDescriptor?
   /// Clients that broke the protocol, to be let go of when the actions at hand are done.
@@ -204,7 +205,7 @@ final class NodeLoop {
     do throws(ProtocolError) {
       let message = try decodePacket(byteCount)
       // It goes on to publishers, so nothing else may pass.
-      if case .subscribe = message, let problem = problemOfWakePage() { return end(connection, .malformed, problem) }
+      if message.bringsWakePage, let problem = problemOfWakePage() { return end(connection, .malformed, problem) }
       perform(core.handle(message, from: connection.id, contents: segments, now: Clock.monotonicNanoseconds))
     } catch {
       end(connection, .malformed, "\(error)")
@@ -302,6 +303,7 @@ final class NodeLoop {
         } catch {
           logger.error("\(segment) could not be sealed against further writers: \(error)")
         }
+      case .examine(let offer, let client, let overrules): examine(offer, from: client, overrules: overrules)
       case .keepWakePage(let subscription):
         if let page = arrived.take() { segments.keepWakePage(page, of: subscription) }
       case .dropWakePage(let subscription): segments.dropWakePage(of: subscription)
@@ -309,12 +311,34 @@ final class NodeLoop {
       case .disconnect(let client, let reason): failed.append((client, reason))
       }
     }
-    if !core.ledger.isConserved {
-      logger.critical("the ledger does not sum to the contribution: \(core.ledger.violations())")
-    }
+    if !core.ledger.isConserved || core.ledger.isOutOfBalance { tellImbalance() }
     while let (client, reason) = failed.popLast() {
       if let connection = connections[client] { left(connection, reason: reason) }
     }
+  }
+
+  private func examine(_ offer: OfferSegment, from client: ClientID, overrules: Bool) {
+    let memory = segments.examine(offer, arrived.take(), overrules: overrules)
+    let wasBeyond = core.ledger.beyond
+    perform(
+      core.offerExamined(offer, from: client, memory, contents: segments, now: Clock.monotonicNanoseconds))
+    if wasBeyond == 0, core.ledger.beyond > 0 {
+      logger.warning(
+        "clients have brought back more than this node contributes; the pool is larger until they give memory back",
+        metadata: ["contribution": "\(core.configuration.contribution)", "beyond": "\(core.ledger.beyond)"])
+    }
+  }
+
+  /// Says once, loudly, that the books are wrong; the ledger leases nothing from then on.
+  private func tellImbalance() {
+    guard !hasToldImbalance else { return }
+    hasToldImbalance = true
+    logger.critical(
+      "the ledger does not sum to the contribution; nothing is leased any more",
+      metadata: [
+        "violations": .array(core.ledger.violations().map { "\($0)" }),
+        "last steps": .array(core.ledger.lastSteps.map { "\($0)" }),
+      ])
   }
 
   private func send(_ message: NodeMessage, to client: ClientID, _ attachment: Attachment?) {
@@ -347,5 +371,15 @@ final class NodeLoop {
     return connections.values.reduce(0) { sum, other in
       core.clients[other.id]?.peer.userID == user ? sum + other.unreadDescriptors : sum
     } > most
+  }
+}
+
+extension ClientMessage {
+  /// Whether what comes with it is a subscription's wake page.
+  fileprivate var bringsWakePage: Bool {
+    switch self {
+    case .subscribe, .rejoinSubscription: true
+    default: false
+    }
   }
 }

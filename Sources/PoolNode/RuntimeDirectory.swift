@@ -27,9 +27,9 @@ enum RuntimeDirectory {
 }
 
 /// Every segment, client and mapping in transit costs a descriptor.
-enum DescriptorLimit {
+public enum DescriptorLimit {
   /// Raises the process's soft limit to its hard one.
-  static func raise() {
+  public static func raise() {
     var limit = rlimit()
     // SAFETY: both calls use the structure only until they return.
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }

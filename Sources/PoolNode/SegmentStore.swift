@@ -21,6 +21,14 @@ final class SegmentStore: SegmentContents {
       mapping = try ReadMapping(
         descriptor: try file.readOnlyDescriptor(), id: id, capacity: capacity, populate: false)
     }
+
+    /// - Parameter file: one that an earlier node made.
+    init(adopting file: consuming SegmentFile) throws(MemoryError) {
+      readOnly = try file.readOnlyDescriptor()
+      mapping = try ReadMapping(
+        descriptor: try file.readOnlyDescriptor(), id: file.id, capacity: file.capacity, populate: false)
+      self.file = file
+    }
   }
 
   /// A subscription's wake page: its publishers look at it, and the node when a segment is sealed.
@@ -114,6 +122,11 @@ final class SegmentStore: SegmentContents {
   }
 
   func committed(in segment: SegmentIdentity) -> UInt32 { reader(of: segment)?.committed ?? 0 }
+
+  func firstSequence(in segment: SegmentIdentity) -> UInt64? {
+    guard let reader = reader(of: segment), reader.committed > 0 else { return nil }
+    return try? reader.slot(at: 0).sequence
+  }
 
   func lastSequence(in segment: SegmentIdentity) -> UInt64? { try? reader(of: segment)?.lastSequence }
 

@@ -8,25 +8,36 @@ public final class ReadMapping: Sendable {
   public let id: SegmentID
   public let capacity: Int
   let mapping: Mapping
+  private let file: OwnedDescriptor?
+
+  /// The memory file's descriptor, if it was kept.
+  public var descriptor: CInt? {
+    switch file {
+    case .some(let file): file.raw
+    case .none: nil
+    }
+  }
 
   /// Maps a segment that the node handed over.
   ///
   /// - Parameters:
-  ///   - descriptor: the segment's memory file; closed here.
+  ///   - descriptor: the segment's memory file; closed here unless it is kept.
   ///   - id: what the node says it is.
   ///   - capacity: its length by the node's word, in bytes.
   ///   - populate: whether to fill the page tables now, rather than at first touch.
+  ///   - keepsDescriptor: whether to keep it as long as the memory is mapped, to be given to a later node.
   ///   - onUnmap: called when the memory has been unmapped, on whichever thread let go of it last.
   /// - Throws: ``MemoryError``, if the file is not a segment of this capacity, or can't be mapped.
   public init(
     descriptor: consuming OwnedDescriptor, id: SegmentID, capacity: Int, populate: Bool,
-    onUnmap: (@Sendable () -> Void)? = nil
+    keepsDescriptor: Bool = false, onUnmap: (@Sendable () -> Void)? = nil
   ) throws(MemoryError) {
     try requireSealedFile(descriptor, byteCount: capacity, subject: "\(id)")
     mapping = try Mapping.map(
       descriptor, byteCount: capacity, access: .read, populate: populate, subject: "\(id)", onUnmap: onUnmap)
     self.id = id
     self.capacity = capacity
+    file = keepsDescriptor ? consume descriptor : nil
     try mapping.requireSegmentHeader(subject: "\(id)")
   }
 

@@ -10,8 +10,8 @@ public struct SegmentFile: ~Copyable, Sendable {
   /// The segment's length in bytes, header and slots included.
   public let capacity: Int
   private let descriptor: OwnedDescriptor
-  /// The header page, mapped before the file is sealed: for the node's own word.
-  private let header: Mapping
+  /// The header page, mapped before the file is sealed: for the node's own word. Nil if it is an earlier node's file.
+  private let header: Mapping?
 
   /// Makes a segment, backs all of it with pages, and seals its length.
   ///
@@ -29,7 +29,7 @@ public struct SegmentFile: ~Copyable, Sendable {
       throw .refused(action: "back \(id): \(capacity) bytes are wanted and \(available) available", reason: .noMemory)
     }
     let file = try attempt("create \(id) of \(capacity) bytes") { () throws(Errno) in
-      let file = try MemoryFile.create(name: "poolbus-segment-\(id.rawValue)", byteCount: capacity)
+      let file = try MemoryFile.create(name: name(of: id), byteCount: capacity)
       try MemoryFile.addSeals(file.raw, [.shrink, .grow])
       return file
     }
@@ -44,6 +44,17 @@ public struct SegmentFile: ~Copyable, Sendable {
     return SegmentFile(id: id, capacity: capacity, descriptor: file, header: header)
   }
 
+  /// Shown in `/proc/PID/maps`, and by which a later node knows it again.
+  static func name(of id: SegmentID) -> String { "poolbus-segment-\(id.rawValue)" }
+
+  /// - Parameter header: nil for a file of an earlier node's, which can't be mapped for writing any more.
+  init(id: SegmentID, capacity: Int, descriptor: consuming OwnedDescriptor, header: consuming Mapping? = nil) {
+    self.id = id
+    self.capacity = capacity
+    self.descriptor = descriptor
+    self.header = header
+  }
+
   private static func writeHeader(to file: borrowing OwnedDescriptor, of id: SegmentID) throws(MemoryError) -> Mapping {
     let mapping = try Mapping.map(
       file, byteCount: SegmentLayout.headerByteCount, access: .write, populate: false, subject: "\(id)")
@@ -54,11 +65,15 @@ public struct SegmentFile: ~Copyable, Sendable {
   }
 
   /// Says in the header how many subscriptions have joined the stream. Call it before looking at what is committed: see
-  /// ``SegmentWriter/joins``.
+  /// ``SegmentWriter/joins``. Without effect in an earlier node's file, which its publisher does not renew.
   public borrowing func noteJoins(_ count: UInt64) {
-    // SAFETY: the word lies in the header page, which is mapped for writing.
-    unsafe header.words(at: SegmentLayout.joinsOffset).pointee.store(count, ordering: .relaxed)
-    WakePage.fence()
+    switch header {
+    case .some(let header):
+      // SAFETY: the word lies in the header page, which is mapped for writing.
+      unsafe header.words(at: SegmentLayout.joinsOffset).pointee.store(count, ordering: .relaxed)
+      WakePage.fence()
+    case .none: break
+    }
   }
 
   /// The memory file's descriptor, open for writing: for the publisher that leases the segment, and nobody else.

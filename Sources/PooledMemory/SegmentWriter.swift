@@ -12,6 +12,9 @@ public final class SegmentWriter: @unchecked Sendable {
 
   public let id: SegmentID
   private let mapping: Mapping
+  private let file: OwnedDescriptor
+  /// The memory file's descriptor, kept as long as the memory is mapped, to be given to a later node.
+  public var descriptor: CInt { file.raw }
   // One value rather than many properties: each access to a class's variable is checked for exclusivity as it runs.
   private var room: SegmentRoom
 
@@ -30,7 +33,7 @@ public final class SegmentWriter: @unchecked Sendable {
   /// Maps a leased segment and begins its life at `identity.epoch`.
   ///
   /// - Parameters:
-  ///   - descriptor: the segment's memory file, open for writing; closed here.
+  ///   - descriptor: the segment's memory file, open for writing; kept.
   ///   - onUnmap: called when the memory has been unmapped, on whichever thread let go of it last.
   /// - Throws: ``MemoryError``, if the file is not a segment of this capacity, or can't be mapped for writing.
   public init(
@@ -42,6 +45,7 @@ public final class SegmentWriter: @unchecked Sendable {
     try requireSealedFile(descriptor, byteCount: capacity, subject: "\(id)")
     mapping = try Mapping.map(
       descriptor, byteCount: capacity, access: .write, populate: true, subject: "\(id)", onUnmap: onUnmap)
+    file = descriptor
     room = SegmentRoom(capacity: capacity, epoch: identity.epoch)
     try mapping.requireSegmentHeader(subject: "\(id)")
     begin(epoch: identity.epoch)

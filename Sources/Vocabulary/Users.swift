@@ -4,6 +4,9 @@ public struct UserID: Hashable, Comparable, Sendable, RawRepresentable, CustomSt
   public init(rawValue: UInt32) { self.rawValue = rawValue }
   public var description: String { "user \(rawValue)" }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+  /// Whose an awaited stream is until its publisher is back: the number that no user has (`(uid_t)-1`).
+  public static let nobody = UserID(rawValue: .max)
 }
 
 /// Some of the topics: each of a list of patterns lets topics in or keeps them out, and the first that matches decides.

@@ -59,6 +59,22 @@ import Vocabulary
       (10, Wire.number(2, 1), "SegmentUnmapped.segment is missing, or 0"),
       (11, [], "Inspect.request is missing, or 0"),
       (12, [], "CancelLease.request is missing, or 0"),
+      (14, Wire.text(2, "a"), "RejoinPublisher.stream is missing, or 0"),
+      (
+        14, Wire.number(1, 1) + Wire.text(2, "a") + Wire.number(3, 3),
+        "RejoinPublisher.when_full is 3, which this version doesn't know"
+      ),
+      (
+        14, Wire.number(1, 1) + Wire.text(2, "a") + Wire.bytes(7, [UInt8](repeating: 1, count: 4097)),
+        "RejoinPublisher.listeners has 4097 elements; 4096 are allowed"
+      ),
+      (15, Wire.text(2, "a"), "RejoinSubscription.subscription is missing, or 0"),
+      (16, Wire.number(1, 1), "RejoinCursor.stream is missing, or 0"),
+      (
+        17, Wire.number(1, 1) + Wire.number(2, 1),
+        "OfferSegment.capacity is 0 bytes: a segment has 1 to 9223372036854775807"
+      ),
+      (17, Wire.number(5, 1) + Wire.number(7, 3), "OfferSegment.progress is 3, which this version doesn't know"),
     ] as [Case])
   func `a client's bad field is named`(body: UInt64, fields: [UInt8], error: String) {
     #expect(clientError(Wire.bytes(body, fields))?.description == error)
@@ -68,7 +84,8 @@ import Vocabulary
 
   @Test(
     arguments: [
-      (1, [], "Welcome.client is missing, or 0"),
+      (1, Wire.number(4, 1), "Welcome.client is missing, or 0"),
+      (1, Wire.number(1, 1) + Wire.number(4, 1 << 21), "Welcome.life is 2097152, which is none"),
       (2, Wire.number(2, 99), "Refusal.code is 99, which this version doesn't know"),
       (2, Wire.text(3, String(repeating: "x", count: 4097)), "Refusal.message has 4097 bytes; 4096 are allowed"),
       (11, ids + Wire.number(3, 1), "Lagged.last has 0 elements, but first has 1"),

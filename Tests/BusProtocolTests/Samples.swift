@@ -91,7 +91,31 @@ struct Samples {
       .segmentUnmapped(id(), by: nil),
       .inspect(request: uint64(from: 1)),
       .cancelLease(request: uint64(from: 1)),
-    ]
+      .rejoinSubscription(
+        RejoinSubscription(
+          subscription: id(), pattern: pattern(), observes: bool(), wantsRetained: bool(), backlog: backlog)),
+      .rejoinCursor(RejoinCursor(subscription: id(), stream: id(), topic: topic(), nextSequence: uint64())),
+      .rejoinDone,
+    ] + rejoinMessages(policies)
+  }
+
+  private mutating func rejoinMessages(_ policies: [FullPolicy]) -> [ClientMessage] {
+    let publishers = policies.map {
+      ClientMessage.rejoinPublisher(
+        RejoinPublisher(
+          stream: id(), topic: topic(), whenFull: $0, retention: maybe(retention()), lastSequence: uint64(),
+          listeners: (0..<int(0...5)).map { _ in id() }))
+    }
+    let uses =
+      [.writing(isSealed: bool())] + OfferSegment.Progress.allCases.map { OfferSegment.Use.reading(id(), $0) }
+    return publishers
+      + uses.map {
+        .offerSegment(OfferSegment(segment: segment(), capacity: capacity(), stream: id(), use: $0))
+      }
+  }
+
+  mutating func life() -> NodeLife {
+    NodeLife(rawValue: UInt32(uint64(from: UInt64(NodeLife.range.lowerBound), to: UInt64(NodeLife.range.upperBound))))!
   }
 
   mutating func nodeMessages() -> [NodeMessage] {
@@ -99,7 +123,8 @@ struct Samples {
       NodeMessage.refusal(Refusal(request: uint64(), code: $0, message: text(4096)))
     }
     return refusals + [
-      .welcome(Welcome(client: id(), contribution: uint64(), handleEndpoint: text())),
+      .welcome(
+        Welcome(client: id(), contribution: uint64(), handleEndpoint: text(), life: life(), isEmbedded: bool())),
       .publisherOpened(PublisherOpened(request: uint64(from: 1), stream: id(), quota: uint64())),
       .subscribed(Subscribed(request: uint64(from: 1), subscription: id())),
       .streamIntroduced(

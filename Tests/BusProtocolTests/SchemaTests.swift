@@ -23,6 +23,7 @@ import Vocabulary
   @Test func `enumerations have the schema's numbers`() throws {
     for (number, code) in [
       RefusalCode.malformed, .version, .poolExhausted, .tooLarge, .outOfMemory, .notPermitted, .limit, .cancelled,
+      .nodeFault,
     ].enumerated() {
       let bytes = Wire.bytes(2, Wire.number(1, 1) + Wire.number(2, UInt64(number)))
       #expect(try NodeMessage.decode(bytes) == .refusal(Refusal(request: 1, code: code, message: "")))

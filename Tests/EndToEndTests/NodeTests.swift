@@ -37,11 +37,13 @@ extension EndToEnd {
       }
     }
 
-    @Test("When the node is killed, publishers learn it at their next lease, subscribers when they have read all")
+    @Test(
+      "Who does not rejoin learns that the node was killed: publishers at their next lease, subscribers when they have read all"
+    )
     func killed() async throws {
       try await Workplace.with(contribution: 64 << 20) { place in
-        let subscriber = try await place.subscriber("topic --sizes 1000")
-        let publisher = try await place.publisher("topic --sizes 1000")
+        let subscriber = try await place.subscriber("topic --sizes 1000 --no-rejoin")
+        let publisher = try await place.publisher("topic --sizes 1000 --no-rejoin")
         try await publisher.ask("publish 10", "published 10")
         try await subscriber.ask("take 10", "took 10 0")
         try await place.node?.kill()
@@ -83,11 +85,11 @@ extension EndToEnd {
       }
     }
 
-    @Test("When the process with the embedded node is gone, the other can join a new one")
+    @Test("When the process with the embedded node is gone, who does not rejoin can join a new one")
     func embeddedIsGone() async throws {
       try await Workplace.with(contribution: 64 << 20, node: false) { place in
         let first = try await place.publisher("topic --embed \(place.contribution)")
-        let survivor = try await place.subscriber("topic")
+        let survivor = try await place.subscriber("topic --no-rejoin")
         try await first.ask("publish 10", "published 10")
         try await survivor.ask("take 10", "took 10 0")
         try await first.kill()

@@ -104,6 +104,26 @@ import Testing
     #expect(inbox.take() == nil)
   }
 
+  @Test(arguments: Kind.allCases) func senderThatMovesIsHeardByOldAndNewReceivers(kind: Kind) throws {
+    let world = try World(kind)
+    let sender = try world.sender("old")
+    let early = try world.inbox(from: "old", prefixes: [""])
+    try early.meet(sender, greeting: "early")
+    try sender.move(to: world.endpoint("new"))
+    try sender.move(to: world.endpoint("new"))
+    #expect(sender.endpoint == world.endpoint("new"))
+    let late = try world.inbox(from: "new", prefixes: [""])
+    try late.meet(sender, greeting: "late")
+    sender.send("both")
+    while try early.next() != "both" {}
+    while try late.next() != "both" {}
+    // When it moves once more, its first place is free for another.
+    try sender.move(to: world.endpoint("newer"))
+    let other = try world.sender("old")
+    let inbox = try world.inbox(from: "old", prefixes: [""])
+    try inbox.meet(other, greeting: "other")
+  }
+
   @Test(arguments: Kind.allCases) func connectingTwiceIsConnectingOnce(kind: Kind) throws {
     let world = try World(kind)
     let sender = try world.sender()

@@ -114,6 +114,7 @@ private final class Publisher: HandleSender, @unchecked Sendable {
   private let socket: UnsafeMutableRawPointer
   var sentCount: UInt64 { 0 }
   var sentByteCount: UInt64 { 0 }
+  func move(to endpoint: String) {}
 
   init(endpoint: String) throws {
     self.endpoint = endpoint

@@ -13,6 +13,7 @@ struct NodeCommand: AsyncParsableCommand {
   @Option var contribution: UInt64
   @Option(help: "Nanoseconds that inherited segments wait for; with it, what a service manager gave is taken over.")
   var claimGrace: UInt64?
+  @Option(help: "How many milliseconds to wait for clients of a node before.") var grace = 2000
   @Option(help: "PATTERN=BYTES, as often as there are quotas.") var quota: [Quota] = []
 
   func run() async throws {
@@ -22,6 +23,7 @@ struct NodeCommand: AsyncParsableCommand {
     var configuration = NodeConfiguration(
       socketPath: socket, contribution: contribution, quotas: quota.map(\.value))
     configuration.claimGraceNanoseconds = claimGrace ?? 0
+    configuration.rejoinGrace = .milliseconds(grace)
     let service: ServiceManager =
       claimGrace == nil ? .none : try ServiceManager.take(from: ProcessInfo.processInfo.environment)
     let node = try Node.start(configuration, service: service, logger: logger)

@@ -8,7 +8,7 @@ import ArgumentParser
 struct Peer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "poolbus-peer", abstract: "A node, a publisher or a subscriber that does as it is told.",
-    subcommands: [NodeCommand.self, PublishCommand.self, SubscribeCommand.self])
+    subcommands: [NodeCommand.self, PublishCommand.self, SubscribeCommand.self, LieCommand.self])
 
   static func main() async {
     do {

@@ -247,6 +247,17 @@ import Vocabulary
     #expect(world.tell(client, .cancelLease(request: 8)).isEmpty)
   }
 
+  @Test func aLeaseThatWaitsGoesWithItsPublisher() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    _ = try world.lease(client, stream)
+    _ = world.tell(client, .requestLease(RequestLease(request: 8, stream: stream, capacity: 8192, isAhead: false)))
+    #expect(world.core.leases.count == 1)
+    _ = world.tell(client, .closePublisher(stream))
+    #expect(world.core.leases.isEmpty)
+  }
+
   @Test func aRefusalSaysWhoHoldsWhat() throws {
     var world = NodeWorld(contribution: 64 << 10)
     let (publisher, subscriber) = (world.join("camera"), world.join("detector"))

@@ -31,6 +31,10 @@ struct NodeWorld {
     return core.handle(message, from: client, contents: contents, now: now)
   }
 
+  mutating func examined(_ offer: OfferSegment, from client: ClientID, _ memory: OfferedMemory) -> [NodeAction] {
+    core.offerExamined(offer, from: client, memory, contents: contents, now: now)
+  }
+
   mutating func leave(_ client: ClientID) -> [NodeAction] {
     core.clientLeft(client, contents: contents, now: now)
   }
@@ -95,6 +99,7 @@ struct FakeContents: SegmentContents {
   }
 
   func committed(in segment: SegmentIdentity) -> UInt32 { UInt32(log[segment]?.count ?? 0) }
+  func firstSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.first }
   func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last ?? bases[segment] }
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
 }

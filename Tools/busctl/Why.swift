@@ -106,6 +106,7 @@ private struct Reasons: Encodable {
   /// Why a segment that nobody holds is still in the pool.
   private var unheld: String {
     switch segment.state {
+    case .leased where publisher == nil: "nobody holds it: since the node started anew, its publisher is awaited"
     case .leased: "nobody holds it: it is on its way to its publisher"
     case .sealed: "nobody holds it: it is about to be reclaimed"
     case .retained: "nobody holds it: the topic retains it for late joiners, until memory is needed"

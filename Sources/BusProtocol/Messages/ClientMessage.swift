@@ -22,6 +22,12 @@ public enum ClientMessage: Hashable, Sendable {
   case inspect(request: UInt64)
   /// Gives a waiting lease up. If it was granted meanwhile, the grant stands.
   case cancelLease(request: UInt64)
+  // After the node has started anew, right after its Welcome:
+  case rejoinPublisher(RejoinPublisher)
+  case rejoinSubscription(RejoinSubscription)
+  case rejoinCursor(RejoinCursor)
+  case offerSegment(OfferSegment)
+  case rejoinDone
 }
 
 /// Who joins, and which protocol it speaks.

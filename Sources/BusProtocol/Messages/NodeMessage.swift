@@ -35,11 +35,19 @@ public struct Welcome: Hashable, Sendable {
   public var contribution: UInt64
   /// Where this client's handle sender shall bind.
   public var handleEndpoint: String
+  /// Which life of the node this is: another than before, and the client may rejoin with what it had.
+  public var life: NodeLife
+  /// The node runs within an application, and ends with it.
+  public var isEmbedded: Bool
 
-  public init(client: ClientID, contribution: UInt64, handleEndpoint: String) {
+  public init(
+    client: ClientID, contribution: UInt64, handleEndpoint: String, life: NodeLife, isEmbedded: Bool
+  ) {
     self.client = client
     self.contribution = contribution
     self.handleEndpoint = handleEndpoint
+    self.life = life
+    self.isEmbedded = isEmbedded
   }
 }
 
@@ -55,6 +63,8 @@ public enum RefusalCode: Hashable, Sendable, CaseIterable {
   case limit
   /// Of a lease: as its publisher asked.
   case cancelled
+  /// The node's own books are wrong: it leases nothing more.
+  case nodeFault
 }
 
 /// The node will not do what was asked.

@@ -45,6 +45,11 @@ extension ClientMessage {
       try message.put("inspect") { fields throws(ProtocolError) in try fields.putID("request", request) }
     case .cancelLease(let request):
       try message.put("cancel_lease") { fields throws(ProtocolError) in try fields.putID("request", request) }
+    case .rejoinPublisher(let publisher): try message.put("rejoin_publisher", publisher.write)
+    case .rejoinSubscription(let subscription): try message.put("rejoin_subscription", subscription.write)
+    case .rejoinCursor(let cursor): try message.put("rejoin_cursor", cursor.write)
+    case .offerSegment(let offer): try message.put("offer_segment", offer.write)
+    case .rejoinDone: try message.put("rejoin_done") { _ throws(ProtocolError) in }
     }
     return try message.encoded(limit: Self.maximumByteCount)
   }
@@ -68,6 +73,11 @@ extension ClientMessage {
       return .segmentUnmapped(try fields.id("segment"), by: try fields.optionalID("subscription"))
     case "inspect": return .inspect(request: try fields.id("request"))
     case "cancel_lease": return .cancelLease(request: try fields.id("request"))
+    case "rejoin_publisher": return .rejoinPublisher(try RejoinPublisher(fields))
+    case "rejoin_subscription": return .rejoinSubscription(try RejoinSubscription(fields))
+    case "rejoin_cursor": return .rejoinCursor(try RejoinCursor(fields))
+    case "offer_segment": return .offerSegment(try OfferSegment(fields))
+    case "rejoin_done": return .rejoinDone
     default: throw message.invalid("body", "is \(name), which this version doesn't know")
     }
   }
@@ -91,20 +101,10 @@ extension Hello {
   private var hasControlCharacter: Bool { name.unicodeScalars.contains { $0.properties.generalCategory == .control } }
 }
 
-/// ``FullPolicy`` without its timeout.
-private enum FullPolicyKind: CaseIterable {
-  case wait, fail, evictOldest
-}
-
 extension OpenPublisher {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
-    let kind: FullPolicyKind = try fields.enumeration("when_full")
-    let policy: FullPolicy =
-      switch kind {
-      case .wait: .wait(timeout: try fields.duration("wait_timeout_ns"))
-      case .fail: .fail
-      case .evictOldest: .evictOldest
-      }
+    // In this order, so that the policy's fields are named first.
+    let policy = try fields.fullPolicy()
     self.init(
       request: try fields.id("request"), topic: try fields.topic(), whenFull: policy,
       retention: try fields.retention())
@@ -113,13 +113,7 @@ extension OpenPublisher {
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
     try fields.putID("request", request)
     try fields.put(topic)
-    switch whenFull {
-    case .wait(let timeout):
-      try fields.put("when_full", FullPolicyKind.wait)
-      try fields.put("wait_timeout_ns", UInt64(max(timeout?.clampedNanoseconds ?? 0, timeout == nil ? 0 : 1)))
-    case .fail: try fields.put("when_full", FullPolicyKind.fail)
-    case .evictOldest: try fields.put("when_full", FullPolicyKind.evictOldest)
-    }
+    try fields.put(whenFull)
     if let retention { try fields.put(retention) }
   }
 }
@@ -128,20 +122,15 @@ extension Subscribe {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
       request: try fields.id("request"), pattern: try fields.pattern(), observes: try fields.bool("observes"),
-      wantsRetained: try fields.bool("wants_retained"),
-      backlog: BacklogLimit(
-        messages: try fields.limit("backlog_messages"), bytes: try fields.limit("backlog_bytes")))
+      wantsRetained: try fields.bool("wants_retained"), backlog: try fields.backlog())
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
-    guard backlog.messages != 0 else { throw fields.invalid("backlog_messages", "is 0; a limit is at least 1") }
-    guard backlog.bytes != 0 else { throw fields.invalid("backlog_bytes", "is 0; a limit is at least 1") }
     try fields.putID("request", request)
     try fields.put(pattern)
     try fields.put("observes", observes)
     try fields.put("wants_retained", wantsRetained)
-    try fields.put("backlog_messages", backlog.messages ?? 0)
-    try fields.put("backlog_bytes", backlog.bytes ?? 0)
+    try fields.put(backlog)
   }
 }
 

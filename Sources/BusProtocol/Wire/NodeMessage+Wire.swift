@@ -72,15 +72,20 @@ extension NodeMessage {
 
 extension Welcome {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
+    let number = try fields.uint32("life")
+    guard let life = NodeLife(rawValue: number) else { throw fields.invalid("life", "is \(number), which is none") }
     self.init(
       client: try fields.id("client"), contribution: try fields.uint64("contribution"),
-      handleEndpoint: try fields.text("handle_endpoint", limit: maximumTextByteCount))
+      handleEndpoint: try fields.text("handle_endpoint", limit: maximumTextByteCount), life: life,
+      isEmbedded: try fields.bool("embedded"))
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
     try fields.putID("client", client)
     try fields.put("contribution", contribution)
     try fields.put("handle_endpoint", handleEndpoint, limit: maximumTextByteCount)
+    try fields.put("life", life.rawValue)
+    try fields.put("embedded", isEmbedded)
   }
 }
 

@@ -5,6 +5,11 @@ import Vocabulary
 /// Bytes of UTF-8 that names, endpoints and other short texts may have.
 let maximumTextByteCount = 255
 
+/// ``FullPolicy`` without its timeout.
+private enum FullPolicyKind: CaseIterable {
+  case wait, fail, evictOldest
+}
+
 extension MessageReader {
   /// An id, or the number of a request: never 0.
   func id(_ name: StaticString) throws(ProtocolError) -> UInt64 {
@@ -62,6 +67,19 @@ extension MessageReader {
     return limit == 0 ? nil : limit
   }
 
+  func fullPolicy() throws(ProtocolError) -> FullPolicy {
+    let kind: FullPolicyKind = try enumeration("when_full")
+    return switch kind {
+    case .wait: .wait(timeout: try duration("wait_timeout_ns"))
+    case .fail: .fail
+    case .evictOldest: .evictOldest
+    }
+  }
+
+  func backlog() throws(ProtocolError) -> BacklogLimit {
+    BacklogLimit(messages: try limit("backlog_messages"), bytes: try limit("backlog_bytes"))
+  }
+
   func retention() throws(ProtocolError) -> Retention? {
     guard let fields = try submessage("retention") else { return nil }
     return Retention(
@@ -103,6 +121,23 @@ extension MessageWriter {
 
   func put(_ pattern: TopicPattern) throws(ProtocolError) {
     try put("pattern", pattern.text, limit: TopicName.maximumByteCount)
+  }
+
+  func put(_ policy: FullPolicy) throws(ProtocolError) {
+    switch policy {
+    case .wait(let timeout):
+      try put("when_full", FullPolicyKind.wait)
+      try put("wait_timeout_ns", UInt64(max(timeout?.clampedNanoseconds ?? 0, timeout == nil ? 0 : 1)))
+    case .fail: try put("when_full", FullPolicyKind.fail)
+    case .evictOldest: try put("when_full", FullPolicyKind.evictOldest)
+    }
+  }
+
+  func put(_ backlog: BacklogLimit) throws(ProtocolError) {
+    guard backlog.messages != 0 else { throw invalid("backlog_messages", "is 0; a limit is at least 1") }
+    guard backlog.bytes != 0 else { throw invalid("backlog_bytes", "is 0; a limit is at least 1") }
+    try put("backlog_messages", backlog.messages ?? 0)
+    try put("backlog_bytes", backlog.bytes ?? 0)
   }
 
   /// A limit of 0 keeps nothing, which travels as no limit at all being set.

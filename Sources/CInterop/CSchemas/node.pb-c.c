@@ -682,6 +682,231 @@ void   poolbus__inspect__free_unpacked
   assert(message->base.descriptor == &poolbus__inspect__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__rejoin_publisher__init
+                     (Poolbus__RejoinPublisher         *message)
+{
+  static const Poolbus__RejoinPublisher init_value = POOLBUS__REJOIN_PUBLISHER__INIT;
+  *message = init_value;
+}
+size_t poolbus__rejoin_publisher__get_packed_size
+                     (const Poolbus__RejoinPublisher *message)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_publisher__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__rejoin_publisher__pack
+                     (const Poolbus__RejoinPublisher *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_publisher__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__rejoin_publisher__pack_to_buffer
+                     (const Poolbus__RejoinPublisher *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_publisher__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__RejoinPublisher *
+       poolbus__rejoin_publisher__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__RejoinPublisher *)
+     protobuf_c_message_unpack (&poolbus__rejoin_publisher__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__rejoin_publisher__free_unpacked
+                     (Poolbus__RejoinPublisher *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__rejoin_publisher__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   poolbus__rejoin_subscription__init
+                     (Poolbus__RejoinSubscription         *message)
+{
+  static const Poolbus__RejoinSubscription init_value = POOLBUS__REJOIN_SUBSCRIPTION__INIT;
+  *message = init_value;
+}
+size_t poolbus__rejoin_subscription__get_packed_size
+                     (const Poolbus__RejoinSubscription *message)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_subscription__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__rejoin_subscription__pack
+                     (const Poolbus__RejoinSubscription *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_subscription__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__rejoin_subscription__pack_to_buffer
+                     (const Poolbus__RejoinSubscription *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_subscription__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__RejoinSubscription *
+       poolbus__rejoin_subscription__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__RejoinSubscription *)
+     protobuf_c_message_unpack (&poolbus__rejoin_subscription__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__rejoin_subscription__free_unpacked
+                     (Poolbus__RejoinSubscription *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__rejoin_subscription__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   poolbus__rejoin_cursor__init
+                     (Poolbus__RejoinCursor         *message)
+{
+  static const Poolbus__RejoinCursor init_value = POOLBUS__REJOIN_CURSOR__INIT;
+  *message = init_value;
+}
+size_t poolbus__rejoin_cursor__get_packed_size
+                     (const Poolbus__RejoinCursor *message)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_cursor__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__rejoin_cursor__pack
+                     (const Poolbus__RejoinCursor *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_cursor__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__rejoin_cursor__pack_to_buffer
+                     (const Poolbus__RejoinCursor *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_cursor__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__RejoinCursor *
+       poolbus__rejoin_cursor__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__RejoinCursor *)
+     protobuf_c_message_unpack (&poolbus__rejoin_cursor__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__rejoin_cursor__free_unpacked
+                     (Poolbus__RejoinCursor *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__rejoin_cursor__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   poolbus__offer_segment__init
+                     (Poolbus__OfferSegment         *message)
+{
+  static const Poolbus__OfferSegment init_value = POOLBUS__OFFER_SEGMENT__INIT;
+  *message = init_value;
+}
+size_t poolbus__offer_segment__get_packed_size
+                     (const Poolbus__OfferSegment *message)
+{
+  assert(message->base.descriptor == &poolbus__offer_segment__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__offer_segment__pack
+                     (const Poolbus__OfferSegment *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__offer_segment__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__offer_segment__pack_to_buffer
+                     (const Poolbus__OfferSegment *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__offer_segment__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__OfferSegment *
+       poolbus__offer_segment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__OfferSegment *)
+     protobuf_c_message_unpack (&poolbus__offer_segment__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__offer_segment__free_unpacked
+                     (Poolbus__OfferSegment *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__offer_segment__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   poolbus__rejoin_done__init
+                     (Poolbus__RejoinDone         *message)
+{
+  static const Poolbus__RejoinDone init_value = POOLBUS__REJOIN_DONE__INIT;
+  *message = init_value;
+}
+size_t poolbus__rejoin_done__get_packed_size
+                     (const Poolbus__RejoinDone *message)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_done__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__rejoin_done__pack
+                     (const Poolbus__RejoinDone *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_done__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__rejoin_done__pack_to_buffer
+                     (const Poolbus__RejoinDone *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__rejoin_done__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__RejoinDone *
+       poolbus__rejoin_done__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__RejoinDone *)
+     protobuf_c_message_unpack (&poolbus__rejoin_done__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__rejoin_done__free_unpacked
+                     (Poolbus__RejoinDone *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__rejoin_done__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__node_message__init
                      (Poolbus__NodeMessage         *message)
 {
@@ -1807,7 +2032,7 @@ void   poolbus__holder_row__free_unpacked
   assert(message->base.descriptor == &poolbus__holder_row__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor poolbus__client_message__field_descriptors[13] =
+static const ProtobufCFieldDescriptor poolbus__client_message__field_descriptors[18] =
 {
   {
     "hello",
@@ -1965,13 +2190,78 @@ static const ProtobufCFieldDescriptor poolbus__client_message__field_descriptors
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "rejoin_publisher",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__ClientMessage, body_case),
+    offsetof(Poolbus__ClientMessage, rejoin_publisher),
+    &poolbus__rejoin_publisher__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rejoin_subscription",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__ClientMessage, body_case),
+    offsetof(Poolbus__ClientMessage, rejoin_subscription),
+    &poolbus__rejoin_subscription__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rejoin_cursor",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__ClientMessage, body_case),
+    offsetof(Poolbus__ClientMessage, rejoin_cursor),
+    &poolbus__rejoin_cursor__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "offer_segment",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__ClientMessage, body_case),
+    offsetof(Poolbus__ClientMessage, offer_segment),
+    &poolbus__offer_segment__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rejoin_done",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__ClientMessage, body_case),
+    offsetof(Poolbus__ClientMessage, rejoin_done),
+    &poolbus__rejoin_done__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__client_message__field_indices_by_name[] = {
   11,   /* field[11] = cancel_lease */
   2,   /* field[2] = close_publisher */
   0,   /* field[0] = hello */
   10,   /* field[10] = inspect */
+  16,   /* field[16] = offer_segment */
   1,   /* field[1] = open_publisher */
+  15,   /* field[15] = rejoin_cursor */
+  17,   /* field[17] = rejoin_done */
+  13,   /* field[13] = rejoin_publisher */
+  14,   /* field[14] = rejoin_subscription */
   8,   /* field[8] = release_segment */
   5,   /* field[5] = request_lease */
   7,   /* field[7] = seal_segment */
@@ -1984,7 +2274,7 @@ static const unsigned poolbus__client_message__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__client_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor poolbus__client_message__descriptor =
 {
@@ -1994,7 +2284,7 @@ const ProtobufCMessageDescriptor poolbus__client_message__descriptor =
   "Poolbus__ClientMessage",
   "poolbus",
   sizeof(Poolbus__ClientMessage),
-  13,
+  18,
   poolbus__client_message__field_descriptors,
   poolbus__client_message__field_indices_by_name,
   1,  poolbus__client_message__number_ranges,
@@ -2832,6 +3122,436 @@ const ProtobufCMessageDescriptor poolbus__inspect__descriptor =
   (ProtobufCMessageInit) poolbus__inspect__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor poolbus__rejoin_publisher__field_descriptors[7] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "topic",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, topic),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "when_full",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, when_full),
+    &poolbus__full_policy__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wait_timeout_ns",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, wait_timeout_ns),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retention",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, retention),
+    &poolbus__retention__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_sequence",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, last_sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "listeners",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Poolbus__RejoinPublisher, n_listeners),
+    offsetof(Poolbus__RejoinPublisher, listeners),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__rejoin_publisher__field_indices_by_name[] = {
+  5,   /* field[5] = last_sequence */
+  6,   /* field[6] = listeners */
+  4,   /* field[4] = retention */
+  0,   /* field[0] = stream */
+  1,   /* field[1] = topic */
+  3,   /* field[3] = wait_timeout_ns */
+  2,   /* field[2] = when_full */
+};
+static const ProtobufCIntRange poolbus__rejoin_publisher__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor poolbus__rejoin_publisher__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.RejoinPublisher",
+  "RejoinPublisher",
+  "Poolbus__RejoinPublisher",
+  "poolbus",
+  sizeof(Poolbus__RejoinPublisher),
+  7,
+  poolbus__rejoin_publisher__field_descriptors,
+  poolbus__rejoin_publisher__field_indices_by_name,
+  1,  poolbus__rejoin_publisher__number_ranges,
+  (ProtobufCMessageInit) poolbus__rejoin_publisher__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__rejoin_subscription__field_descriptors[6] =
+{
+  {
+    "subscription",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "pattern",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, pattern),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "observes",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, observes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wants_retained",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, wants_retained),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "backlog_messages",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, backlog_messages),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "backlog_bytes",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, backlog_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__rejoin_subscription__field_indices_by_name[] = {
+  5,   /* field[5] = backlog_bytes */
+  4,   /* field[4] = backlog_messages */
+  2,   /* field[2] = observes */
+  1,   /* field[1] = pattern */
+  0,   /* field[0] = subscription */
+  3,   /* field[3] = wants_retained */
+};
+static const ProtobufCIntRange poolbus__rejoin_subscription__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor poolbus__rejoin_subscription__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.RejoinSubscription",
+  "RejoinSubscription",
+  "Poolbus__RejoinSubscription",
+  "poolbus",
+  sizeof(Poolbus__RejoinSubscription),
+  6,
+  poolbus__rejoin_subscription__field_descriptors,
+  poolbus__rejoin_subscription__field_indices_by_name,
+  1,  poolbus__rejoin_subscription__number_ranges,
+  (ProtobufCMessageInit) poolbus__rejoin_subscription__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__rejoin_cursor__field_descriptors[4] =
+{
+  {
+    "subscription",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinCursor, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stream",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinCursor, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "topic",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinCursor, topic),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_sequence",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinCursor, next_sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__rejoin_cursor__field_indices_by_name[] = {
+  3,   /* field[3] = next_sequence */
+  1,   /* field[1] = stream */
+  0,   /* field[0] = subscription */
+  2,   /* field[2] = topic */
+};
+static const ProtobufCIntRange poolbus__rejoin_cursor__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor poolbus__rejoin_cursor__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.RejoinCursor",
+  "RejoinCursor",
+  "Poolbus__RejoinCursor",
+  "poolbus",
+  sizeof(Poolbus__RejoinCursor),
+  4,
+  poolbus__rejoin_cursor__field_descriptors,
+  poolbus__rejoin_cursor__field_indices_by_name,
+  1,  poolbus__rejoin_cursor__number_ranges,
+  (ProtobufCMessageInit) poolbus__rejoin_cursor__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__offer_segment__field_descriptors[7] =
+{
+  {
+    "segment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, segment),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "capacity",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, capacity),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stream",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscription",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, subscription),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sealed",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, sealed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "progress",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__OfferSegment, progress),
+    &poolbus__reading_progress__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__offer_segment__field_indices_by_name[] = {
+  2,   /* field[2] = capacity */
+  1,   /* field[1] = epoch */
+  6,   /* field[6] = progress */
+  5,   /* field[5] = sealed */
+  0,   /* field[0] = segment */
+  3,   /* field[3] = stream */
+  4,   /* field[4] = subscription */
+};
+static const ProtobufCIntRange poolbus__offer_segment__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor poolbus__offer_segment__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.OfferSegment",
+  "OfferSegment",
+  "Poolbus__OfferSegment",
+  "poolbus",
+  sizeof(Poolbus__OfferSegment),
+  7,
+  poolbus__offer_segment__field_descriptors,
+  poolbus__offer_segment__field_indices_by_name,
+  1,  poolbus__offer_segment__number_ranges,
+  (ProtobufCMessageInit) poolbus__offer_segment__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define poolbus__rejoin_done__field_descriptors NULL
+#define poolbus__rejoin_done__field_indices_by_name NULL
+#define poolbus__rejoin_done__number_ranges NULL
+const ProtobufCMessageDescriptor poolbus__rejoin_done__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.RejoinDone",
+  "RejoinDone",
+  "Poolbus__RejoinDone",
+  "poolbus",
+  sizeof(Poolbus__RejoinDone),
+  0,
+  poolbus__rejoin_done__field_descriptors,
+  poolbus__rejoin_done__field_indices_by_name,
+  0,  poolbus__rejoin_done__number_ranges,
+  (ProtobufCMessageInit) poolbus__rejoin_done__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[17] =
 {
   {
@@ -3078,7 +3798,7 @@ const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
   (ProtobufCMessageInit) poolbus__node_message__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__welcome__field_descriptors[3] =
+static const ProtobufCFieldDescriptor poolbus__welcome__field_descriptors[5] =
 {
   {
     "client",
@@ -3116,16 +3836,42 @@ static const ProtobufCFieldDescriptor poolbus__welcome__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "life",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__Welcome, life),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "embedded",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__Welcome, embedded),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__welcome__field_indices_by_name[] = {
   0,   /* field[0] = client */
   1,   /* field[1] = contribution */
+  4,   /* field[4] = embedded */
   2,   /* field[2] = handle_endpoint */
+  3,   /* field[3] = life */
 };
 static const ProtobufCIntRange poolbus__welcome__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor poolbus__welcome__descriptor =
 {
@@ -3135,7 +3881,7 @@ const ProtobufCMessageDescriptor poolbus__welcome__descriptor =
   "Poolbus__Welcome",
   "poolbus",
   sizeof(Poolbus__Welcome),
-  3,
+  5,
   poolbus__welcome__field_descriptors,
   poolbus__welcome__field_indices_by_name,
   1,  poolbus__welcome__number_ranges,
@@ -5320,7 +6066,37 @@ const ProtobufCEnumDescriptor poolbus__full_policy__descriptor =
   poolbus__full_policy__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[8] =
+static const ProtobufCEnumValue poolbus__reading_progress__enum_values_by_number[3] =
+{
+  { "UNREAD", "POOLBUS__READING_PROGRESS__UNREAD", 0 },
+  { "PASSED", "POOLBUS__READING_PROGRESS__PASSED", 1 },
+  { "RELEASED", "POOLBUS__READING_PROGRESS__RELEASED", 2 },
+};
+static const ProtobufCIntRange poolbus__reading_progress__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex poolbus__reading_progress__enum_values_by_name[3] =
+{
+  { "PASSED", 1 },
+  { "RELEASED", 2 },
+  { "UNREAD", 0 },
+};
+const ProtobufCEnumDescriptor poolbus__reading_progress__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "poolbus.ReadingProgress",
+  "ReadingProgress",
+  "Poolbus__ReadingProgress",
+  "poolbus",
+  3,
+  poolbus__reading_progress__enum_values_by_number,
+  3,
+  poolbus__reading_progress__enum_values_by_name,
+  1,
+  poolbus__reading_progress__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[9] =
 {
   { "MALFORMED", "POOLBUS__REFUSAL_CODE__MALFORMED", 0 },
   { "VERSION", "POOLBUS__REFUSAL_CODE__VERSION", 1 },
@@ -5330,15 +6106,17 @@ static const ProtobufCEnumValue poolbus__refusal_code__enum_values_by_number[8] 
   { "NOT_PERMITTED", "POOLBUS__REFUSAL_CODE__NOT_PERMITTED", 5 },
   { "LIMIT", "POOLBUS__REFUSAL_CODE__LIMIT", 6 },
   { "CANCELLED", "POOLBUS__REFUSAL_CODE__CANCELLED", 7 },
+  { "NODE_FAULT", "POOLBUS__REFUSAL_CODE__NODE_FAULT", 8 },
 };
 static const ProtobufCIntRange poolbus__refusal_code__value_ranges[] = {
-{0, 0},{0, 8}
+{0, 0},{0, 9}
 };
-static const ProtobufCEnumValueIndex poolbus__refusal_code__enum_values_by_name[8] =
+static const ProtobufCEnumValueIndex poolbus__refusal_code__enum_values_by_name[9] =
 {
   { "CANCELLED", 7 },
   { "LIMIT", 6 },
   { "MALFORMED", 0 },
+  { "NODE_FAULT", 8 },
   { "NOT_PERMITTED", 5 },
   { "OUT_OF_MEMORY", 4 },
   { "POOL_EXHAUSTED", 2 },
@@ -5352,9 +6130,9 @@ const ProtobufCEnumDescriptor poolbus__refusal_code__descriptor =
   "RefusalCode",
   "Poolbus__RefusalCode",
   "poolbus",
-  8,
+  9,
   poolbus__refusal_code__enum_values_by_number,
-  8,
+  9,
   poolbus__refusal_code__enum_values_by_name,
   1,
   poolbus__refusal_code__value_ranges,

@@ -7,29 +7,56 @@ import Vocabulary
 /// The one thread of a client: reads what the node says and what publishers announce, and hands both on.
 ///
 /// Other threads send through it and register with it under one lock; it holds that lock never while it calls a
-/// publisher or a subscription.
+/// publisher or a subscription. When the node is gone it goes on without one, and rejoins the next.
 final class ClientLoop: Sendable {
-  private let socket: PacketSocket
   let executor: LoopExecutor
+  let finder: NodeFinder
+  let membership: Membership
+  let rejoins: Rejoining
   private let transport: any HandleTransport
   private let lastRequest = Atomic<UInt64>(0)
-  private let state = Mutex(State())
+  let state = Mutex(State())
 
-  private struct State: ~Copyable {
+  struct State: ~Copyable {
+    var phase = Phase.joined
+    /// Nil while there is no node.
+    var connection: Connection?
     var outbox = PacketOutbox()
+    /// Said while rejoining, to be sent behind what the node is told then.
+    var deferred: [[UInt8]] = []
     var answers: [UInt64: Answer] = [:]
-    var leases: [UInt64: PublisherCore] = [:]
+    /// Asked for, and neither granted nor refused.
+    var leases: [UInt64: Lease] = [:]
     var publishers: [StreamID: PublisherCore] = [:]
+    var retentions: [StreamID: Retention] = [:]
+    /// Closed while there was no node: what they have published goes to the next one first.
+    var closing: Set<StreamID> = []
     var subscriptions: [SubscriptionID: SubscriptionCore] = [:]
+    var options: [SubscriptionID: SubscriberOptions] = [:]
     var closed: [SubscriptionID] = []
     var isStopping = false
+    var isClosed = false
     var loss: BusError?
+
+    /// - Returns: whether the connection is lost.
+    mutating func transmit(_ bytes: [UInt8], descriptor: CInt?) -> Bool {
+      guard let connection else { return false }
+      return !outbox.send(bytes, descriptor: descriptor, over: connection.socket)
+    }
   }
 
   /// What takes the node's answer to a request: true when it is complete.
-  private struct Answer: Sendable {
+  struct Answer: Sendable {
     var take: @Sendable (NodeMessage) -> Bool
     var fail: @Sendable (any Error) -> Void
+    /// To ask the next node with if this one does not answer any more; nil fails then.
+    var bytes: [UInt8]?
+    var descriptor: CInt?
+  }
+
+  struct Lease: Sendable {
+    var publisher: PublisherCore
+    var bytes: [UInt8]
   }
 
   private enum Token {
@@ -38,10 +65,17 @@ final class ClientLoop: Sendable {
     static let handles: UInt64 = 2
   }
 
-  init(socket: consuming PacketSocket, transport: any HandleTransport) throws(Errno) {
-    self.socket = socket
+  init(
+    socket: consuming PacketSocket, transport: any HandleTransport, finder: NodeFinder, membership: Membership,
+    rejoins: Rejoining
+  ) throws(Errno) {
     self.transport = transport
+    self.finder = finder
+    self.membership = membership
+    self.rejoins = rejoins
     executor = LoopExecutor(wake: try WakeEvent())
+    let connection = Connection(socket)
+    state.withLock { $0.connection = connection }
   }
 
   // MARK: - From any thread
@@ -61,8 +95,14 @@ final class ClientLoop: Sendable {
 
   private func send(_ bytes: [UInt8], descriptor: CInt?) {
     let (isLost, waits) = state.withLock { state in
-      guard state.loss == nil else { return (false, false) }
-      return (!state.outbox.send(bytes, descriptor: descriptor, over: socket), !state.outbox.isEmpty)
+      switch state.phase {
+      case .joined where state.loss == nil:
+        return (state.transmit(bytes, descriptor: descriptor), !state.outbox.isEmpty)
+      case .rejoining: state.deferred.append(bytes)
+      // What this client has will be told to the next node as it is then.
+      case .joined, .gone: break
+      }
+      return (false, false)
     }
     // The loop sees the loss itself, and waits for room.
     if isLost || waits { executor.wakeUp() }
@@ -70,8 +110,10 @@ final class ClientLoop: Sendable {
 
   /// Sends a request and waits for its answer; `take` runs on the loop's thread before the next packet is read, and
   /// returns nil as long as the answer is incomplete or not one.
+  ///
+  /// - Parameter again: whether to ask the next node if this one is gone before it has answered.
   func ask<Value: Sendable>(
-    request: UInt64, _ message: ClientMessage, descriptor: CInt? = nil,
+    request: UInt64, _ message: ClientMessage, descriptor: CInt? = nil, again: Bool,
     take: @escaping @Sendable (NodeMessage) -> Value?
   ) async throws -> Value {
     let bytes: [UInt8]
@@ -84,14 +126,16 @@ final class ClientLoop: Sendable {
             continuation.resume(returning: value)
             return true
           },
-          fail: { continuation.resume(throwing: $0) })
+          fail: { continuation.resume(throwing: $0) }, bytes: again ? bytes : nil, descriptor: descriptor)
         let failure: (any Error)? = state.withLock { state in
           if let loss = state.loss { return loss }
           if Task.isCancelled { return CancellationError() }
+          if state.phase != .joined, !again { return BusError.nodeLost }
           state.answers[request] = answer
+          if state.phase == .joined { _ = state.transmit(bytes, descriptor: descriptor) }
           return nil
         }
-        if let failure { answer.fail(failure) } else { send(bytes, descriptor: descriptor) }
+        if let failure { answer.fail(failure) } else { executor.wakeUp() }
       }
     } onCancel: {
       // The answer, when it comes, finds nobody, and what it opened is closed.
@@ -99,28 +143,58 @@ final class ClientLoop: Sendable {
     }
   }
 
-  func expectLease(_ request: UInt64, for publisher: PublisherCore) {
-    state.withLock { $0.leases[request] = publisher }
-  }
-
-  func add(_ publisher: PublisherCore) { state.withLock { $0.publishers[publisher.stream] = publisher } }
-
-  func add(_ subscription: SubscriptionCore) {
-    state.withLock { $0.subscriptions[subscription.id] = subscription }
-  }
-
-  func removePublisher(_ stream: StreamID) {
-    let gone = state.withLock { state in
-      // The node forgets its waiting leases without a word.
-      state.leases = state.leases.filter { $0.value.stream != stream }
-      return state.publishers.removeValue(forKey: stream)
+  /// Asks for a lease: this node, or the next one as soon as it is there.
+  func requestLease(_ wish: RequestLease, for publisher: PublisherCore) {
+    guard let bytes = try? ClientMessage.requestLease(wish).encoded() else { return }
+    let waits = state.withLock { state in
+      guard state.loss == nil else { return false }
+      state.leases[wish.request] = Lease(publisher: publisher, bytes: bytes)
+      guard state.phase == .joined else { return false }
+      return state.transmit(bytes, descriptor: nil) || !state.outbox.isEmpty
     }
+    if waits { executor.wakeUp() }
+  }
+
+  func forgetLease(_ request: UInt64) {
+    let gone = state.withLock { $0.leases.removeValue(forKey: request) }
+    _ = consume gone
+  }
+
+  func add(_ publisher: PublisherCore, retention: Retention?) {
+    state.withLock { state in
+      state.publishers[publisher.stream] = publisher
+      state.retentions[publisher.stream] = retention
+    }
+  }
+
+  func add(_ subscription: SubscriptionCore, options: SubscriberOptions) {
+    state.withLock { state in
+      state.subscriptions[subscription.id] = subscription
+      state.options[subscription.id] = options
+    }
+  }
+
+  func closePublisher(_ stream: StreamID) {
+    let bytes = try? ClientMessage.closePublisher(stream).encoded()
+    let (gone, waits) = state.withLock { state -> (PublisherCore?, Bool) in
+      // The node forgets its waiting leases without a word.
+      state.leases = state.leases.filter { $0.value.publisher.stream != stream }
+      guard state.phase == .joined || state.loss != nil else {
+        state.closing.insert(stream)
+        return (nil, false)
+      }
+      if state.loss == nil, let bytes { _ = state.transmit(bytes, descriptor: nil) }
+      state.retentions[stream] = nil
+      return (state.publishers.removeValue(forKey: stream), !state.outbox.isEmpty)
+    }
+    if waits { executor.wakeUp() }
     _ = consume gone
   }
 
   func removeSubscription(_ id: SubscriptionID) {
     let gone = state.withLock { state in
       state.closed.append(id)
+      state.options[id] = nil
       return state.subscriptions.removeValue(forKey: id)
     }
     _ = consume gone
@@ -129,7 +203,8 @@ final class ClientLoop: Sendable {
 
   func closeAll() {
     let (publishers, subscriptions) = state.withLock { state in
-      (Array(state.publishers.values), Array(state.subscriptions.values))
+      state.isClosed = true
+      return (Array(state.publishers.values), Array(state.subscriptions.values))
     }
     for publisher in publishers { publisher.close() }
     for subscription in subscriptions { subscription.close() }
@@ -143,21 +218,35 @@ final class ClientLoop: Sendable {
     var loss = BusError.nodeLost
     do {
       let poller = try Poller()
-      try poller.add(socket.raw, token: Token.node, .readable)
+      var connection = state.withLock { $0.connection }
+      if let connection { try poller.add(connection.socket.raw, token: Token.node, .readable) }
       try poller.add(executor.descriptor, token: Token.wake, .readable)
       executor.begin()
       var isWatchingHandles = false
       var waitsToSend = false
+      var search: Search?
 
       loop: while true {
         var hasNews = false
-        _ = try poller.wait(timeoutNanoseconds: executor.isIdle ? doorbells.recheckInterval : 0) { ready in
+        let timeout = timeout(recheck: doorbells.recheckInterval, search: connection == nil ? search : nil)
+        _ = try poller.wait(timeoutNanoseconds: timeout) { ready in
           if ready.token == Token.wake { executor.clear() }
           if ready.token == Token.node { hasNews = true }
         }
-        if hasNews, let error = try receive(into: &buffer, doorbells) {
+        if hasNews, let current = connection, let error = try receive(from: current, into: &buffer, doorbells) {
           loss = error
-          break loop
+          guard error == .nodeLost, nodeIsGone() else { break loop }
+          try? poller.remove(current.socket.raw)
+          connection = nil
+          waitsToSend = false
+          search = Search(start: search?.start ?? Clock.monotonicNanoseconds)
+        }
+        if search != nil, connection != nil, state.withLock({ $0.phase == .joined }) { search = nil }
+        if let search, hasSearchedEnough(search) || state.withLock({ $0.isClosed }) { break loop }
+        if var looking = search, connection == nil {
+          connection = findNode(&looking)
+          search = looking
+          if let connection { try poller.add(connection.socket.raw, token: Token.node, .readable) }
         }
         // Also when no handle seems to wait: ZeroMQ tells of new ones only after all the old ones were taken.
         doorbells.drain()
@@ -166,14 +255,17 @@ final class ClientLoop: Sendable {
 
         let (isOpen, isWaiting, closed) = state.withLock { state in
           defer { if !state.closed.isEmpty { state.closed = [] } }
-          let isOpen = !state.isStopping && (state.outbox.isEmpty || state.outbox.flush(over: socket))
-          return (isOpen, !state.outbox.isEmpty, state.closed)
+          if let connection = state.connection, !state.outbox.isEmpty {
+            // If it is over, that is read from it.
+            _ = state.outbox.flush(over: connection.socket)
+          }
+          return (!state.isStopping, !state.outbox.isEmpty, state.closed)
         }
         for id in closed { doorbells.remove(id) }
         if !isOpen { break loop }
-        if isWaiting != waitsToSend {
+        if isWaiting != waitsToSend, let connection {
           waitsToSend = isWaiting
-          try poller.modify(socket.raw, token: Token.node, isWaiting ? [.readable, .writable] : .readable)
+          try poller.modify(connection.socket.raw, token: Token.node, isWaiting ? [.readable, .writable] : .readable)
         }
         if !isWatchingHandles, let descriptor = doorbells.descriptor {
           try poller.add(descriptor, token: Token.handles, .readable)
@@ -188,13 +280,23 @@ final class ClientLoop: Sendable {
     executor.end()
   }
 
+  /// How long to wait for something to happen; nil for ever.
+  private func timeout(recheck: UInt64?, search: Search?) -> UInt64? {
+    guard executor.isIdle else { return 0 }
+    guard let search else { return recheck }
+    let now = Clock.monotonicNanoseconds
+    return min(recheck ?? .max, search.next > now ? search.next - now : 0)
+  }
+
   /// - Returns: why the connection is over, or nil.
-  private func receive(into buffer: inout [UInt8], _ doorbells: Doorbells) throws(Errno) -> BusError? {
+  private func receive(
+    from connection: Connection, into buffer: inout [UInt8], _ doorbells: Doorbells
+  ) throws(Errno) -> BusError? {
     while true {
       var span = buffer.mutableSpan
       // SAFETY: an array of bytes has no padding.
       var bytes = unsafe span.mutableBytes
-      switch try socket.receive(into: &bytes) {
+      switch try connection.socket.receive(into: &bytes) {
       case .wouldBlock: return nil
       case .closed: return .nodeLost
       case .damaged(let problem): return .refused("its packet arrived damaged: \(problem)")
@@ -214,7 +316,9 @@ final class ClientLoop: Sendable {
     _ message: NodeMessage, _ descriptor: consuming OwnedDescriptor?, _ doorbells: Doorbells
   ) -> BusError? {
     switch message {
-    case .welcome:
+    case .welcome(let welcome):
+      if case .rejoining = state.withLock({ $0.phase }) { return rejoin(welcome) }
+      membership.welcomed(welcome)
       answer(0, message)
     case .publisherOpened(let opened):
       if !answer(opened.request, message) { send(.closePublisher(opened.stream)) }
@@ -226,13 +330,13 @@ final class ClientLoop: Sendable {
     case .refusal(let refusal):
       let error = BusError(refusal)
       guard refusal.request != 0 else { return error }
-      if let publisher = state.withLock({ $0.leases.removeValue(forKey: refusal.request) }) {
+      if let publisher = state.withLock({ $0.leases.removeValue(forKey: refusal.request) })?.publisher {
         publisher.leaseRefused(refusal.request, error)
       } else {
         state.withLock { $0.answers.removeValue(forKey: refusal.request) }?.fail(error)
       }
     case .leaseGranted(let granted):
-      if let publisher = state.withLock({ $0.leases.removeValue(forKey: granted.request) }) {
+      if let publisher = state.withLock({ $0.leases.removeValue(forKey: granted.request) })?.publisher {
         publisher.leaseGranted(granted, descriptor: descriptor)
       } else if !granted.warm {
         // Its publisher was closed meanwhile, as the node will hear. What it has mapped, it reports itself.
@@ -254,7 +358,9 @@ final class ClientLoop: Sendable {
       subscription.introduce(introduced)
       doorbells.listen(to: introduced, for: subscription)
     case .streamEnded(let ended):
-      subscription(ended.subscription)?.streamEnded(ended.stream)
+      if let topic = subscription(ended.subscription)?.streamEnded(ended.stream) {
+        membership.tell(.streamLost(topic: topic, stream: ended.stream))
+      }
       doorbells.stop(ended.stream, for: ended.subscription)
     case .segmentHanded(let handed):
       if !handed.warm, descriptor == nil {
@@ -290,20 +396,26 @@ final class ClientLoop: Sendable {
   }
 
   private func end(with loss: BusError) {
-    let (answers, publishers, subscriptions) = state.withLock { state in
+    let (answers, publishers, subscriptions, closing) = state.withLock { state in
       state.loss = loss
+      // The node may live: it shall not wait for what this client held.
+      state.connection?.socket.shutDown()
+      state.connection = nil
       defer {
         state.answers = [:]
         state.leases = [:]
+        state.closing = []
       }
+      let closing = state.closing.compactMap { state.publishers.removeValue(forKey: $0) }
       return (
-        Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values)
+        Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values), closing
       )
     }
-    // The node may live: it shall not wait for what this client held.
-    socket.shutDown()
     for answer in answers { answer.fail(loss) }
+    for publisher in closing { publisher.letGo() }
     for publisher in publishers { publisher.nodeLost() }
     for subscription in subscriptions { subscription.nodeLost(loss) }
+    if !state.withLock({ $0.isStopping || $0.isClosed }) { membership.tell(.gaveUp(loss)) }
+    membership.end()
   }
 }

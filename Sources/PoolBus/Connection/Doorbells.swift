@@ -41,19 +41,37 @@ final class Doorbells {
   func listen(to introduced: StreamIntroduced, for subscription: SubscriptionCore) {
     interval = Self.shortestRecheck
     if subscription.observer != nil { hasObservers = true }
-    if streams[introduced.stream] != nil {
-      streams[introduced.stream]?.subscriptions.append(subscription)
+    if let known = streams[introduced.stream] {
+      if !known.subscriptions.contains(where: { $0 === subscription }) {
+        streams[introduced.stream]?.subscriptions.append(subscription)
+      }
+      guard known.endpoint != introduced.handleEndpoint else { return }
+      // A new node has given its publisher another place.
+      streams[introduced.stream]?.endpoint = introduced.handleEndpoint
+      connect(introduced.stream, at: introduced.handleEndpoint)
+      disconnect(introduced.stream, from: known.endpoint)
       return
     }
     streams[introduced.stream] = Stream(
       topic: introduced.topic, endpoint: introduced.handleEndpoint, subscriptions: [subscription])
-    guard !introduced.handleEndpoint.isEmpty else { return }
+    connect(introduced.stream, at: introduced.handleEndpoint)
+  }
+
+  private func connect(_ stream: StreamID, at endpoint: String) {
+    guard !endpoint.isEmpty else { return }
     // Without a doorbell the re-check still finds every message.
     guard let receiver = try? receiver ?? transport.receiver() else { return }
     self.receiver = receiver
-    receiver.subscribe(prefix: HandleCodec.prefix(of: introduced.stream))
-    if connections[introduced.handleEndpoint, default: 0] == 0 { try? receiver.connect(to: introduced.handleEndpoint) }
-    connections[introduced.handleEndpoint, default: 0] += 1
+    receiver.subscribe(prefix: HandleCodec.prefix(of: stream))
+    if connections[endpoint, default: 0] == 0 { try? receiver.connect(to: endpoint) }
+    connections[endpoint, default: 0] += 1
+  }
+
+  private func disconnect(_ stream: StreamID, from endpoint: String) {
+    guard !endpoint.isEmpty, let count = connections[endpoint] else { return }
+    receiver?.unsubscribe(prefix: HandleCodec.prefix(of: stream))
+    connections[endpoint] = count > 1 ? count - 1 : nil
+    if count == 1 { receiver?.disconnect(from: endpoint) }
   }
 
   func stop(_ stream: StreamID, for subscription: SubscriptionID) {
@@ -64,10 +82,7 @@ final class Doorbells {
       return
     }
     streams[stream] = nil
-    guard !listening.endpoint.isEmpty, let count = connections[listening.endpoint] else { return }
-    receiver?.unsubscribe(prefix: HandleCodec.prefix(of: stream))
-    connections[listening.endpoint] = count > 1 ? count - 1 : nil
-    if count == 1 { receiver?.disconnect(from: listening.endpoint) }
+    disconnect(stream, from: listening.endpoint)
   }
 
   func remove(_ subscription: SubscriptionID) {

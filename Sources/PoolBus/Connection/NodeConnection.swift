@@ -9,24 +9,34 @@ import Vocabulary
 /// a subscriber, a loan, a sample.
 final class NodeConnection: Sendable {
   private let loop: ClientLoop
-  /// The node that runs within this process, if none ran on the host.
-  private let embeddedNode: Node?
+  let finder: NodeFinder
+  let membership: Membership
 
   /// Joins the node at the socket.
-  init(socket: consuming PacketSocket, transport: any HandleTransport, embeddedNode: Node?) throws(Errno) {
-    loop = try ClientLoop(socket: socket, transport: transport)
-    self.embeddedNode = embeddedNode
+  init(
+    socket: consuming PacketSocket, transport: any HandleTransport, finder: NodeFinder,
+    configuration: BusConfiguration
+  ) throws(Errno) {
+    // Names reach other people's terminals: control characters stay out.
+    let shown = String(
+      configuration.name.unicodeScalars.filter { $0.properties.generalCategory != .control }.prefix(60)
+        .map(Character.init))
+    self.finder = finder
+    membership = Membership(
+      transport: transport, socketPath: configuration.socketPath, logger: configuration.logger)
+    loop = try ClientLoop(
+      socket: socket, transport: transport, finder: finder, membership: membership,
+      rejoins: Rejoining(configuration.whenNodeLost, hello: .hello(Hello(name: shown))))
     let loop = self.loop
+    // Each mapped segment keeps its descriptor.
+    if loop.rejoins.isWanted { DescriptorLimit.raise() }
     try startThread(named: "poolbus-client") { loop.run() }
   }
 
   deinit { loop.stop() }
 
-  /// Ends the embedded node, if this process has one, and waits for it.
-  func stopEmbeddedNode() async {
-    embeddedNode?.stop()
-    await embeddedNode?.waitUntilStopped()
-  }
+  /// Whether descriptors of mapped memory are kept, to be offered to a new node.
+  var rejoins: Bool { loop.rejoins.isWanted }
 
   var executor: any TaskExecutor { loop.executor }
 
@@ -37,12 +47,8 @@ final class NodeConnection: Sendable {
 
   // MARK: - Requests
 
-  func hello(name: String) async throws -> Welcome {
-    // Names reach other people's terminals: control characters stay out.
-    let shown = String(
-      name.unicodeScalars.filter { $0.properties.generalCategory != .control }.prefix(60).map(Character.init))
-    let message = ClientMessage.hello(Hello(name: shown))
-    return try await loop.ask(request: 0, message) { answer in
+  func hello() async throws -> Welcome {
+    try await loop.ask(request: 0, loop.rejoins.hello, again: false) { answer in
       if case .welcome(let welcome) = answer { welcome } else { nil }
     }
   }
@@ -53,12 +59,12 @@ final class NodeConnection: Sendable {
     let request = nextRequest()
     let message = ClientMessage.openPublisher(
       OpenPublisher(request: request, topic: topic, whenFull: options.whenFull, retention: options.retention))
-    return try await loop.ask(request: request, message) { [loop] answer in
+    return try await loop.ask(request: request, message, again: true) { [loop] answer in
       guard case .publisherOpened(let opened) = answer else { return nil }
       let core = PublisherCore(
         topic: topic, stream: opened.stream, limit: Int(clamping: min(opened.quota, contribution)),
         whenFull: options.whenFull, node: self, handles: handles)
-      loop.add(core)
+      loop.add(core, retention: options.retention)
       return core
     }
   }
@@ -74,12 +80,12 @@ final class NodeConnection: Sendable {
         backlog: options.backlogLimit))
     // An observer has no wake page: it is sent every handle.
     let doze = observer == nil ? try Doze() : nil
-    return try await loop.ask(request: request, message, descriptor: doze?.descriptor) { [loop] answer in
+    return try await loop.ask(request: request, message, descriptor: doze?.descriptor, again: true) { [loop] answer in
       guard case .subscribed(let subscribed) = answer else { return nil }
       // Registered before the next packet is read: what follows speaks of this subscription.
       let core = SubscriptionCore(
         id: subscribed.subscription, pattern: pattern, node: self, doze: doze, observer: observer)
-      loop.add(core)
+      loop.add(core, options: options)
       return core
     }
   }
@@ -87,7 +93,7 @@ final class NodeConnection: Sendable {
   func inspect() async throws -> PoolSnapshot {
     let request = nextRequest()
     let assembler = Mutex(SnapshotAssembler())
-    return try await loop.ask(request: request, .inspect(request: request)) { answer in
+    return try await loop.ask(request: request, .inspect(request: request), again: false) { answer in
       guard case .snapshot(let part) = answer else { return nil }
       return assembler.withLock { $0.add(part) }
     }
@@ -95,12 +101,10 @@ final class NodeConnection: Sendable {
 
   // MARK: - Publishers and subscriptions come and go
 
-  func expectLease(_ request: UInt64, for publisher: PublisherCore) { loop.expectLease(request, for: publisher) }
+  func requestLease(_ wish: RequestLease, for publisher: PublisherCore) { loop.requestLease(wish, for: publisher) }
+  func forgetLease(_ request: UInt64) { loop.forgetLease(request) }
 
-  func closePublisher(_ stream: StreamID) {
-    loop.send(.closePublisher(stream))
-    loop.removePublisher(stream)
-  }
+  func closePublisher(_ stream: StreamID) { loop.closePublisher(stream) }
 
   func closeSubscription(_ subscription: SubscriptionID) {
     loop.send(.unsubscribe(subscription))
@@ -109,4 +113,13 @@ final class NodeConnection: Sendable {
 
   /// Closes every publisher and subscriber.
   func closeAll() { loop.closeAll() }
+}
+
+extension Rejoining {
+  init(_ policy: NodeLossPolicy, hello: ClientMessage) {
+    switch policy {
+    case .fail: self.init(isWanted: false, limit: nil, hello: hello)
+    case .rejoin(let limit): self.init(isWanted: true, limit: limit?.wholeNanoseconds, hello: hello)
+    }
+  }
 }

@@ -17,6 +17,8 @@ final class LeasedSegment: @unchecked Sendable {
   var isRetired = false
   /// The node was told that this life is over: it is the node's to reclaim.
   var isSealed = false
+  /// It is of an earlier node's pool, and so never renewed.
+  var isAdopted = false
   /// The segment that follows it was asked for.
   var hasSuccessor = false
   /// How many subscriptions had joined when this life ended: each of them may need it.

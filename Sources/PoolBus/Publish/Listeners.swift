@@ -19,6 +19,11 @@ struct Listeners {
   /// How many subscriptions that hold something have joined so far, as the node counts.
   private var joins: UInt64 = 0
 
+  var subscriptions: [SubscriptionID] { listeners.map(\.subscription) + silent.sorted() }
+
+  /// Another node counts from the start.
+  mutating func countAnew() { joins = 0 }
+
   mutating func add(_ joined: SubscriberJoined, _ page: WakePageView?) {
     remove(joined.subscription)
     joins = max(joins, joined.joins)
@@ -56,6 +61,7 @@ struct Listeners {
       listener.places[life.id].map { listener.page.hasAcknowledged(life, at: $0) } ?? false
     }
   }
+
 
   /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
   func mustBeRung() -> Bool {

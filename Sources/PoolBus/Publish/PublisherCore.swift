@@ -14,12 +14,12 @@ final class PublisherCore: Sendable {
   let stream: StreamID
   /// Bytes that the pool, or the topic's quota, can give at the most: whole pages.
   let limit: Int
-  private let whenFull: FullPolicy
-  private let node: NodeConnection
+  let whenFull: FullPolicy
+  let node: NodeConnection
   private let handles: any HandleSender
-  private let state = Mutex(State())
+  let state = Mutex(State())
 
-  fileprivate struct State {
+  struct State {
     var small = Lane(.small)
     var large = Lane(.large)
     var nextSequence: UInt64 = 1
@@ -32,6 +32,8 @@ final class PublisherCore: Sendable {
     var isShort = false
     /// The topic keeps what is written beyond acknowledgement: that is the node's to do, so nothing rests.
     var isRetained = false
+    /// There is no node at present.
+    var isNodeGone = false
     var ended: BusError?
 
     subscript(_ kind: Lane.Kind) -> Lane {
@@ -152,6 +154,7 @@ final class PublisherCore: Sendable {
       }
       if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
       if let ended = state.ended { throw ended }
+      if state.isNodeGone, whenFull == .fail { throw .nodeLost }
       if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity })
       {
         return .awaits(request: request.key, isOwn: false)
@@ -213,11 +216,10 @@ final class PublisherCore: Sendable {
   ) -> UInt64 {
     let id = node.nextRequest()
     state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
-    node.expectLease(id, for: self)
-    node.send(
-      .requestLease(
-        RequestLease(
-          request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead, minimum: UInt64(minimum))))
+    node.requestLease(
+      RequestLease(
+        request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead, minimum: UInt64(minimum)),
+      for: self)
     return id
   }
 
@@ -267,10 +269,10 @@ final class PublisherCore: Sendable {
   /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
   /// else it is the node's to reclaim.
   private func rest(_ segment: LeasedSegment, in state: inout State) {
-    guard !state.isShort, !state.isRetained, segment.log.committed > 0 else { return seal(segment) }
+    guard !state.isShort, !state.isRetained, !segment.isAdopted, segment.log.committed > 0 else { return seal(segment) }
     segment.joins = segment.log.joins
     state[segment.lane].resting.append(segment)
-    if state[segment.lane].resting.count > Lane.mostResting, state.ended == nil {
+    if state[segment.lane].resting.count > Lane.mostResting, !state.isNodeGone {
       seal(state[segment.lane].resting.removeFirst())
     }
   }
@@ -460,12 +462,14 @@ final class PublisherCore: Sendable {
 
   func awaitLease(_ request: UInt64, isOwn: Bool) async throws {
     let token = node.nextRequest()
+    let deadline = deadline
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         let isOver = state.withLock { state in
           guard state.requests[request] != nil, !Task.isCancelled else { return true }
           state.waiting.append(
-            LeaseWaiter(token: token, request: request, isOwn: isOwn, continuation: continuation))
+            LeaseWaiter(
+              token: token, request: request, isOwn: isOwn, deadline: deadline, continuation: continuation))
           return false
         }
         if isOver { continuation.resume() }
@@ -496,6 +500,8 @@ final class PublisherCore: Sendable {
       state.ended = error
       state.requests = [:]
       guard error == .closed else { return (state.takeWaiting(), [], false) }
+      // What was published without a node goes to the next one first.
+      if state.isNodeGone { return (state.takeWaiting(), [], true) }
       defer { state.held = [:] }
       state.small = Lane(.small)
       state.large = Lane(.large)
@@ -509,7 +515,7 @@ final class PublisherCore: Sendable {
 }
 
 extension PublisherCore.State {
-  fileprivate mutating func takeWaiting() -> [LeaseWaiter] {
+  mutating func takeWaiting() -> [LeaseWaiter] {
     defer { waiting = [] }
     return waiting
   }
@@ -519,14 +525,16 @@ extension PublisherCore.State {
   }
 }
 
-private struct LeaseRequest {
+struct LeaseRequest {
   var lane: Lane.Kind
   var capacity: Int
 }
 
-private struct LeaseWaiter {
+struct LeaseWaiter {
   var token: UInt64
   var request: UInt64
   var isOwn: Bool
+  /// When it gives up if there is no node by then; with one, the node tells.
+  var deadline: UInt64?
   var continuation: CheckedContinuation<Void, any Error>
 }

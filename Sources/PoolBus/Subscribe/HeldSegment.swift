@@ -16,8 +16,14 @@ final class HeldSegment: Sendable {
   private let node: NodeConnection?
   /// The life that the node waits for; 0 for none.
   private let awaited = Atomic<UInt32>(0)
+  private let isByMessage = Atomic<Bool>(false)
   private let passed = Atomic<UInt32>(0)
   private let released = Atomic<UInt32>(0)
+  private let borrowed = Mutex(Borrowed())
+
+  private struct Borrowed {
+    weak var segment: BorrowedSegment?
+  }
 
   /// - Parameters:
   ///   - place: where in the wake page; 0 for nowhere.
@@ -32,8 +38,19 @@ final class HeldSegment: Sendable {
 
   var id: SegmentID { mapping.id }
 
+  /// The life that is read, or was read last, as long as somebody borrows it.
+  var lastBorrowed: BorrowedSegment? {
+    get { borrowed.withLock { $0.segment } }
+    set { borrowed.withLock { $0.segment = newValue } }
+  }
+
+  /// Another node has it now, and its publisher does not renew it any more: from now on releases are said by message.
+  func releaseByMessage() { isByMessage.store(true, ordering: .sequentiallyConsistent) }
+
   /// Whether its publisher may begin a next life of it as soon as this one is acknowledged.
-  func isRenewable(in epoch: UInt32) -> Bool { place > 0 && awaited.load(ordering: .relaxed) < epoch }
+  func isRenewable(in epoch: UInt32) -> Bool {
+    place > 0 && awaited.load(ordering: .relaxed) < epoch && !isByMessage.load(ordering: .relaxed)
+  }
 
   // Both sides of the two below write, and then look at what the other wrote, in one order that all agree on: so one of
   // them at least sees both, and tells the node. Telling it twice does no harm.
@@ -63,6 +80,7 @@ final class HeldSegment: Sendable {
 
   private func isAwaited(_ epoch: UInt32) -> Bool {
     place == 0 || awaited.load(ordering: .sequentiallyConsistent) == epoch
+      || isByMessage.load(ordering: .sequentiallyConsistent)
   }
 
   private func identity(_ epoch: UInt32) -> SegmentIdentity { SegmentIdentity(id: id, epoch: epoch) }

@@ -60,7 +60,7 @@ struct StreamCursor {
   private(set) var expected: UInt64
   private(set) var segments: [OpenSegment] = []
   private var lost = RangeSet<UInt64>()
-  private var hasEnded = false
+  private(set) var hasEnded = false
   /// Read to their end since the last look.
   private var left: [LeftSegment] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.
@@ -80,7 +80,7 @@ struct StreamCursor {
   mutating func add(_ held: HeldSegment, epoch: UInt32) {
     let epoch = max(epoch, held.mapping.epoch)
     guard let index = segments.firstIndex(where: { $0.held.id == held.id }) else {
-      segments.append(OpenSegment(held, BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)))
+      segments.append(OpenSegment(held, borrow(held, epoch)))
       return
     }
     if segments[index].reader.identity.epoch < epoch { begin(epoch, at: index) }
@@ -110,6 +110,12 @@ struct StreamCursor {
   /// The segment is taken away: what is unread of it is lost (the node says which messages those are).
   mutating func drop(_ id: SegmentID) {
     while let index = segments.firstIndex(where: { $0.held.id == id }) { finish(index) }
+  }
+
+  /// Forgets what is read to its end.
+  mutating func dropResting() {
+    segments.removeAll { $0.segment == nil }
+    atHand = 0
   }
 
   /// Lets go of everything.
@@ -281,10 +287,16 @@ struct StreamCursor {
 
   // MARK: - Lives
 
+  private func borrow(_ held: HeldSegment, _ epoch: UInt32) -> BorrowedSegment {
+    let segment = BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)
+    held.lastBorrowed = segment
+    return segment
+  }
+
   private mutating func begin(_ epoch: UInt32, at index: Int) {
     if let segment = segments[index].segment.take() { BorrowedSegment.pass(segment) }
     let held = segments[index].held
-    segments[index] = OpenSegment(held, BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream))
+    segments[index] = OpenSegment(held, borrow(held, epoch))
   }
 
   /// Begins to read the life that the segment is in by now, if its publisher has begun another.

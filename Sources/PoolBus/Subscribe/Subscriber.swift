@@ -25,7 +25,8 @@ public final class Subscriber: Sendable {
   /// The next message; waits for it as ``SubscriberOptions/waiting`` says. Nil once the subscriber is closed.
   ///
   /// - Throws: ``BusError/lagged(_:)`` and ``BusError/corruptSegment(_:)``, once each at the place where messages are
-  ///   missing: call again to read on. ``BusError/nodeLost`` when all that was handed over is read.
+  ///   missing: call again to read on. ``BusError/nodeLost`` when all that was handed over is read, and no
+  ///   node came back in time: until then it waits.
   ///   `CancellationError` as soon as the task is cancelled.
   public func next() async throws -> Sample? {
     guard let message = try await receive(limit: 1) else { return nil }

@@ -13,9 +13,9 @@ final class SubscriptionCore: Sendable {
   private let node: NodeConnection
   /// Written with the state's lock held only.
   private let doze: Doze?
-  private let state = Mutex(State())
+  let state = Mutex(State())
 
-  fileprivate struct State: ~Copyable {
+  struct State: ~Copyable {
     var cursors: [StreamCursor] = []
     /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
     var turn = 0
@@ -24,6 +24,8 @@ final class SubscriptionCore: Sendable {
     var patrol = 0
     /// Everything that is mapped, also what is read.
     var held: [SegmentID: HeldSegment] = [:]
+    /// Streams that the next node has not spoken of yet.
+    var unheardOf: Set<StreamID> = []
     var waiting: WaitingTask?
     var failure: BusError?
     var ended: BusError?
@@ -70,6 +72,8 @@ final class SubscriptionCore: Sendable {
       return try state.search(limit, others: everywhere || state.ended != nil ? .max : few, isTurnOver: isTurnOver)
     }
   }
+
+  var wakePage: CInt? { doze?.descriptor }
 
   /// Messages lost to policies so far.
   var lagged: UInt64 { state.withLock { $0.lagged } }
@@ -142,7 +146,11 @@ final class SubscriptionCore: Sendable {
     let cursor = StreamCursor(
       topic: introduced.topic, stream: introduced.stream, firstSequence: introduced.firstSequence)
     guard observer == nil else { return }
-    state.withLock { $0.cursors.append(cursor) }
+    state.withLock { state in
+      state.unheardOf.remove(introduced.stream)
+      // One that the node before had introduced already is read on.
+      if state.cursor(of: introduced.stream) == nil { state.cursors.append(cursor) }
+    }
   }
 
   func hand(_ handed: SegmentHanded, descriptor: consuming OwnedDescriptor?) {
@@ -156,6 +164,7 @@ final class SubscriptionCore: Sendable {
         let (node, subscription) = (node, self.id)
         let mapping = try ReadMapping(
           descriptor: descriptor, id: id, capacity: Int(clamping: handed.capacity), populate: true,
+          keepsDescriptor: node.rejoins,
           onUnmap: { node.send(.segmentUnmapped(id, by: subscription)) })
         held = HeldSegment(mapping: mapping, place: handed.place, subscription: subscription, doze: doze, node: node)
       } catch {
@@ -187,10 +196,15 @@ final class SubscriptionCore: Sendable {
     }
   }
 
-  func streamEnded(_ stream: StreamID) {
+  /// - Returns: the stream's topic if its publisher has not come back with the node.
+  func streamEnded(_ stream: StreamID) -> TopicName? {
+    var topic: TopicName?
     update { state in
-      if let index = state.cursor(of: stream) { state.cursors[index].end() }
+      guard let index = state.cursor(of: stream) else { return }
+      if state.unheardOf.remove(stream) != nil { topic = state.cursors[index].topic }
+      state.cursors[index].end()
     }
+    return topic
   }
 
   /// Unmaps as soon as no sample is borrowed from it.

@@ -105,7 +105,7 @@ extension NodeCore {
 
   // MARK: - In words
 
-  private func notPermitted(_ client: ClientID, _ action: String, _ what: String) -> String {
+  func notPermitted(_ client: ClientID, _ action: String, _ what: String) -> String {
     let user = clients[client].map { "user \($0.peer.userID)" } ?? "this user"
     return "\(user) may not \(action) \(what): the node's access list has no rule that allows it; "
       + "ask whoever runs the node for one, as in 'allow \(action) \(what == "any topic" ? "**" : what) to user:NAME'"

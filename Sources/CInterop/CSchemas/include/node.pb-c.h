@@ -30,6 +30,11 @@ typedef struct Poolbus__SegmentPassed Poolbus__SegmentPassed;
 typedef struct Poolbus__ReleaseSegment Poolbus__ReleaseSegment;
 typedef struct Poolbus__SegmentUnmapped Poolbus__SegmentUnmapped;
 typedef struct Poolbus__Inspect Poolbus__Inspect;
+typedef struct Poolbus__RejoinPublisher Poolbus__RejoinPublisher;
+typedef struct Poolbus__RejoinSubscription Poolbus__RejoinSubscription;
+typedef struct Poolbus__RejoinCursor Poolbus__RejoinCursor;
+typedef struct Poolbus__OfferSegment Poolbus__OfferSegment;
+typedef struct Poolbus__RejoinDone Poolbus__RejoinDone;
 typedef struct Poolbus__NodeMessage Poolbus__NodeMessage;
 typedef struct Poolbus__Welcome Poolbus__Welcome;
 typedef struct Poolbus__Refusal Poolbus__Refusal;
@@ -65,6 +70,21 @@ typedef enum _Poolbus__FullPolicy {
   POOLBUS__FULL_POLICY__EVICT_OLDEST = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__FULL_POLICY)
 } Poolbus__FullPolicy;
+typedef enum _Poolbus__ReadingProgress {
+  /*
+   * has not come to the segment's end
+   */
+  POOLBUS__READING_PROGRESS__UNREAD = 0,
+  /*
+   * has, but still borrows from it
+   */
+  POOLBUS__READING_PROGRESS__PASSED = 1,
+  /*
+   * is done with it, and has it only mapped
+   */
+  POOLBUS__READING_PROGRESS__RELEASED = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__READING_PROGRESS)
+} Poolbus__ReadingProgress;
 typedef enum _Poolbus__RefusalCode {
   /*
    * the connection ends with this
@@ -79,7 +99,11 @@ typedef enum _Poolbus__RefusalCode {
   /*
    * of a lease: as asked
    */
-  POOLBUS__REFUSAL_CODE__CANCELLED = 7
+  POOLBUS__REFUSAL_CODE__CANCELLED = 7,
+  /*
+   * the node's own books are wrong: it leases nothing more
+   */
+  POOLBUS__REFUSAL_CODE__NODE_FAULT = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__REFUSAL_CODE)
 } Poolbus__RefusalCode;
 typedef enum _Poolbus__SegmentState {
@@ -122,7 +146,12 @@ typedef enum {
   POOLBUS__CLIENT_MESSAGE__BODY_SEGMENT_UNMAPPED = 10,
   POOLBUS__CLIENT_MESSAGE__BODY_INSPECT = 11,
   POOLBUS__CLIENT_MESSAGE__BODY_CANCEL_LEASE = 12,
-  POOLBUS__CLIENT_MESSAGE__BODY_SEGMENT_PASSED = 13
+  POOLBUS__CLIENT_MESSAGE__BODY_SEGMENT_PASSED = 13,
+  POOLBUS__CLIENT_MESSAGE__BODY_REJOIN_PUBLISHER = 14,
+  POOLBUS__CLIENT_MESSAGE__BODY_REJOIN_SUBSCRIPTION = 15,
+  POOLBUS__CLIENT_MESSAGE__BODY_REJOIN_CURSOR = 16,
+  POOLBUS__CLIENT_MESSAGE__BODY_OFFER_SEGMENT = 17,
+  POOLBUS__CLIENT_MESSAGE__BODY_REJOIN_DONE = 18
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__CLIENT_MESSAGE__BODY__CASE)
 } Poolbus__ClientMessage__BodyCase;
 
@@ -144,6 +173,11 @@ struct  Poolbus__ClientMessage
     Poolbus__Inspect *inspect;
     Poolbus__CancelLease *cancel_lease;
     Poolbus__SegmentPassed *segment_passed;
+    Poolbus__RejoinPublisher *rejoin_publisher;
+    Poolbus__RejoinSubscription *rejoin_subscription;
+    Poolbus__RejoinCursor *rejoin_cursor;
+    Poolbus__OfferSegment *offer_segment;
+    Poolbus__RejoinDone *rejoin_done;
   };
 };
 #define POOLBUS__CLIENT_MESSAGE__INIT \
@@ -368,6 +402,106 @@ struct  Poolbus__Inspect
     , 0 }
 
 
+struct  Poolbus__RejoinPublisher
+{
+  ProtobufCMessage base;
+  uint64_t stream;
+  char *topic;
+  Poolbus__FullPolicy when_full;
+  /*
+   * as OpenPublisher's
+   */
+  uint64_t wait_timeout_ns;
+  Poolbus__Retention *retention;
+  /*
+   * of the last message published; 0: none was
+   */
+  uint64_t last_sequence;
+  /*
+   * subscriptions that were promised the stream
+   */
+  size_t n_listeners;
+  uint64_t *listeners;
+};
+#define POOLBUS__REJOIN_PUBLISHER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__rejoin_publisher__descriptor) \
+    , 0, (char *)protobuf_c_empty_string, POOLBUS__FULL_POLICY__WAIT, 0, NULL, 0, 0,NULL }
+
+
+/*
+ * The subscription's wake page may come beside it.
+ */
+struct  Poolbus__RejoinSubscription
+{
+  ProtobufCMessage base;
+  uint64_t subscription;
+  char *pattern;
+  protobuf_c_boolean observes;
+  protobuf_c_boolean wants_retained;
+  uint64_t backlog_messages;
+  uint64_t backlog_bytes;
+};
+#define POOLBUS__REJOIN_SUBSCRIPTION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__rejoin_subscription__descriptor) \
+    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0 }
+
+
+/*
+ * Where a subscription stands in a stream.
+ */
+struct  Poolbus__RejoinCursor
+{
+  ProtobufCMessage base;
+  uint64_t subscription;
+  uint64_t stream;
+  char *topic;
+  /*
+   * all before were delivered, or reported lost
+   */
+  uint64_t next_sequence;
+};
+#define POOLBUS__REJOIN_CURSOR__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__rejoin_cursor__descriptor) \
+    , 0, 0, (char *)protobuf_c_empty_string, 0 }
+
+
+/*
+ * The segment's memory comes beside it: a publisher's descriptor can write, a subscription's need only read.
+ */
+struct  Poolbus__OfferSegment
+{
+  ProtobufCMessage base;
+  uint64_t segment;
+  uint32_t epoch;
+  uint64_t capacity;
+  uint64_t stream;
+  /*
+   * 0: the publisher
+   */
+  uint64_t subscription;
+  /*
+   * of the publisher: nothing more will be committed
+   */
+  protobuf_c_boolean sealed;
+  /*
+   * of the subscription
+   */
+  Poolbus__ReadingProgress progress;
+};
+#define POOLBUS__OFFER_SEGMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__offer_segment__descriptor) \
+    , 0, 0, 0, 0, 0, 0, POOLBUS__READING_PROGRESS__UNREAD }
+
+
+struct  Poolbus__RejoinDone
+{
+  ProtobufCMessage base;
+};
+#define POOLBUS__REJOIN_DONE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__rejoin_done__descriptor) \
+     }
+
+
 typedef enum {
   POOLBUS__NODE_MESSAGE__BODY__NOT_SET = 0,
   POOLBUS__NODE_MESSAGE__BODY_WELCOME = 1,
@@ -431,10 +565,18 @@ struct  Poolbus__Welcome
    * where this client's ZeroMQ PUB socket shall bind
    */
   char *handle_endpoint;
+  /*
+   * of this node, 1 to 2^21 - 1: the upper half of every id that it gives
+   */
+  uint32_t life;
+  /*
+   * it runs within an application, and ends with it
+   */
+  protobuf_c_boolean embedded;
 };
 #define POOLBUS__WELCOME__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__welcome__descriptor) \
-    , 0, 0, (char *)protobuf_c_empty_string }
+    , 0, 0, (char *)protobuf_c_empty_string, 0, 0 }
 
 
 struct  Poolbus__Refusal
@@ -1161,6 +1303,101 @@ Poolbus__Inspect *
 void   poolbus__inspect__free_unpacked
                      (Poolbus__Inspect *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__RejoinPublisher methods */
+void   poolbus__rejoin_publisher__init
+                     (Poolbus__RejoinPublisher         *message);
+size_t poolbus__rejoin_publisher__get_packed_size
+                     (const Poolbus__RejoinPublisher   *message);
+size_t poolbus__rejoin_publisher__pack
+                     (const Poolbus__RejoinPublisher   *message,
+                      uint8_t             *out);
+size_t poolbus__rejoin_publisher__pack_to_buffer
+                     (const Poolbus__RejoinPublisher   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__RejoinPublisher *
+       poolbus__rejoin_publisher__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__rejoin_publisher__free_unpacked
+                     (Poolbus__RejoinPublisher *message,
+                      ProtobufCAllocator *allocator);
+/* Poolbus__RejoinSubscription methods */
+void   poolbus__rejoin_subscription__init
+                     (Poolbus__RejoinSubscription         *message);
+size_t poolbus__rejoin_subscription__get_packed_size
+                     (const Poolbus__RejoinSubscription   *message);
+size_t poolbus__rejoin_subscription__pack
+                     (const Poolbus__RejoinSubscription   *message,
+                      uint8_t             *out);
+size_t poolbus__rejoin_subscription__pack_to_buffer
+                     (const Poolbus__RejoinSubscription   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__RejoinSubscription *
+       poolbus__rejoin_subscription__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__rejoin_subscription__free_unpacked
+                     (Poolbus__RejoinSubscription *message,
+                      ProtobufCAllocator *allocator);
+/* Poolbus__RejoinCursor methods */
+void   poolbus__rejoin_cursor__init
+                     (Poolbus__RejoinCursor         *message);
+size_t poolbus__rejoin_cursor__get_packed_size
+                     (const Poolbus__RejoinCursor   *message);
+size_t poolbus__rejoin_cursor__pack
+                     (const Poolbus__RejoinCursor   *message,
+                      uint8_t             *out);
+size_t poolbus__rejoin_cursor__pack_to_buffer
+                     (const Poolbus__RejoinCursor   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__RejoinCursor *
+       poolbus__rejoin_cursor__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__rejoin_cursor__free_unpacked
+                     (Poolbus__RejoinCursor *message,
+                      ProtobufCAllocator *allocator);
+/* Poolbus__OfferSegment methods */
+void   poolbus__offer_segment__init
+                     (Poolbus__OfferSegment         *message);
+size_t poolbus__offer_segment__get_packed_size
+                     (const Poolbus__OfferSegment   *message);
+size_t poolbus__offer_segment__pack
+                     (const Poolbus__OfferSegment   *message,
+                      uint8_t             *out);
+size_t poolbus__offer_segment__pack_to_buffer
+                     (const Poolbus__OfferSegment   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__OfferSegment *
+       poolbus__offer_segment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__offer_segment__free_unpacked
+                     (Poolbus__OfferSegment *message,
+                      ProtobufCAllocator *allocator);
+/* Poolbus__RejoinDone methods */
+void   poolbus__rejoin_done__init
+                     (Poolbus__RejoinDone         *message);
+size_t poolbus__rejoin_done__get_packed_size
+                     (const Poolbus__RejoinDone   *message);
+size_t poolbus__rejoin_done__pack
+                     (const Poolbus__RejoinDone   *message,
+                      uint8_t             *out);
+size_t poolbus__rejoin_done__pack_to_buffer
+                     (const Poolbus__RejoinDone   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__RejoinDone *
+       poolbus__rejoin_done__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__rejoin_done__free_unpacked
+                     (Poolbus__RejoinDone *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__NodeMessage methods */
 void   poolbus__node_message__init
                      (Poolbus__NodeMessage         *message);
@@ -1683,6 +1920,21 @@ typedef void (*Poolbus__SegmentUnmapped_Closure)
 typedef void (*Poolbus__Inspect_Closure)
                  (const Poolbus__Inspect *message,
                   void *closure_data);
+typedef void (*Poolbus__RejoinPublisher_Closure)
+                 (const Poolbus__RejoinPublisher *message,
+                  void *closure_data);
+typedef void (*Poolbus__RejoinSubscription_Closure)
+                 (const Poolbus__RejoinSubscription *message,
+                  void *closure_data);
+typedef void (*Poolbus__RejoinCursor_Closure)
+                 (const Poolbus__RejoinCursor *message,
+                  void *closure_data);
+typedef void (*Poolbus__OfferSegment_Closure)
+                 (const Poolbus__OfferSegment *message,
+                  void *closure_data);
+typedef void (*Poolbus__RejoinDone_Closure)
+                 (const Poolbus__RejoinDone *message,
+                  void *closure_data);
 typedef void (*Poolbus__NodeMessage_Closure)
                  (const Poolbus__NodeMessage *message,
                   void *closure_data);
@@ -1765,6 +2017,7 @@ typedef void (*Poolbus__HolderRow_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    poolbus__full_policy__descriptor;
+extern const ProtobufCEnumDescriptor    poolbus__reading_progress__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__refusal_code__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__segment_state__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__holder_reason__descriptor;
@@ -1783,6 +2036,11 @@ extern const ProtobufCMessageDescriptor poolbus__segment_passed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__release_segment__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__segment_unmapped__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__inspect__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__rejoin_publisher__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__rejoin_subscription__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__rejoin_cursor__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__offer_segment__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__rejoin_done__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__node_message__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__welcome__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__refusal__descriptor;

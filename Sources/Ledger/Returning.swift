@@ -1,0 +1,162 @@
+import Vocabulary
+
+// Who is back meets who is back; who does not return in time is given up.
+
+extension Ledger {
+  // MARK: - They are back
+
+  /// All that the publisher has is here: who is back is promised, and handed, what it has not read; for who is not, it is
+  /// kept.
+  ///
+  /// - Parameter contents: what the segments of the stream hold, as far as they hold anything.
+  public mutating func streamReturned(
+    _ id: StreamID, contents: [SegmentID: SegmentFilling], now: UInt64
+  ) -> [LedgerAction] {
+    guard streams[id]?.absence == .returning else { return [] }
+    streams[id]?.absence = nil
+    // In the order in which they were written; what is empty comes last.
+    func first(_ segment: SegmentID) -> UInt64 { contents[segment]?.sequences?.lowerBound ?? .max }
+    let ordered = (streams[id]?.segments ?? []).sorted { (first($0), $0) < (first($1), $1) }
+    streams[id]?.segments = ordered
+
+    var actions: [LedgerAction] = []
+    guard let stream = streams[id] else { return [] }
+    for subscription in stream.subscriptions {
+      for segment in stream.segments where owes(segment, to: subscription, contents) {
+        promise(segment, to: subscription, now: now)
+      }
+    }
+    for segment in stream.segments {
+      guard let record = segments[segment], record.state == .leased else { continue }
+      if let slots = record.sealedSlots {
+        complete(segment, LogEnd(epoch: record.epoch, slots: slots), now: now, &actions)
+      } else if record.isForeign {
+        end(segment, slots: contents[segment]?.slots ?? 0, now: now, &actions)
+      }
+    }
+    for subscription in stream.subscriptions where subscriptions[subscription]?.absence == nil {
+      meet(id, subscription, contents, now: now, &actions)
+    }
+    return settle(actions, now: now)
+  }
+
+  /// All that the subscription has is here.
+  ///
+  /// - Parameter contents: what the segments of the streams that it matches hold, as far as they hold anything.
+  public mutating func subscriptionReturned(
+    _ id: SubscriptionID, contents: [SegmentID: SegmentFilling], now: UInt64
+  ) -> [LedgerAction] {
+    guard let subscription = subscriptions[id], subscription.absence == .returning else { return [] }
+    subscriptions[id]?.absence = nil
+    var actions: [LedgerAction] = []
+    let listed = streams.values.filter { $0.subscriptions.contains(id) }.sorted { $0.id < $1.id }
+    for stream in listed {
+      if !subscription.matches(stream.topic) {
+        // It was kept for whatever it might match.
+        streams[stream.id]?.subscriptions.removeAll { $0 == id }
+        for segment in stream.segments where segments[segment]?.promises[id] != nil {
+          void(segment, for: id)
+          reclaimIfReleased(segment, now: now, &actions)
+        }
+      } else if stream.absence == nil {
+        meet(stream.id, id, contents, now: now, &actions)
+      }
+    }
+    enforceBacklog(of: id, now: now, &actions)
+    return settle(actions, now: now)
+  }
+
+  /// A segment that its publisher, which is back, does not have, or whose publisher is gone, is written no more.
+  mutating func end(_ id: SegmentID, slots: UInt32, now: UInt64, _ actions: inout [LedgerAction]) {
+    segments[id]?.isForeign = false
+    segments[id]?.isOrphaned = true
+    guard let segment = segments[id] else { return }
+    complete(id, LogEnd(epoch: segment.epoch, slots: slots), now: now, &actions)
+  }
+
+  /// A stream and a subscription are both back.
+  private mutating func meet(
+    _ stream: StreamID, _ id: SubscriptionID, _ contents: [SegmentID: SegmentFilling], now: UInt64,
+    _ actions: inout [LedgerAction]
+  ) {
+    for segment in streams[stream]?.segments ?? [] {
+      guard let record = segments[segment], !record.handed.contains(id) else { continue }
+      if owes(segment, to: id, contents) {
+        promise(segment, to: id, now: now)
+      } else if record.promises[id] != nil {
+        void(segment, for: id)
+      }
+    }
+    for segment in streams[stream]?.segments ?? [] { reclaimIfReleased(segment, now: now, &actions) }
+    actions.append(.introduce(stream, to: id))
+    hand(stream, to: id, now: now, &actions)
+    endIfOver(stream, for: id, &actions)
+  }
+
+  /// Whether a subscription shall be promised a segment of a stream that is back.
+  private func owes(
+    _ id: SegmentID, to subscription: SubscriptionID, _ contents: [SegmentID: SegmentFilling]
+  ) -> Bool {
+    guard let segment = segments[id], let reader = subscriptions[subscription], !reader.observes else { return false }
+    switch segment.state {
+    case .warm, .pinned: return false
+    // What it will not need, its return shows.
+    case .leased, .sealed, .retained: if reader.absence != nil { return segment.state != .retained }
+    }
+    if segment.state == .leased, segment.sealedSlots == nil, !segment.isForeign { return true }
+    if let position = reader.positions[segment.stream] {
+      return (contents[id]?.sequences?.upperBound ?? 0) >= position
+    }
+    // One that has returned, but never heard of the stream, is given all that there is of it; any other joins now.
+    if reader.hasReturned, segment.state != .retained { return true }
+    return reader.wantsRetained && segment.state != .leased
+      && retentionWindow(of: segment.topic, now: clock).contains(id)
+  }
+
+  /// Where a subscription stood in a stream when it returned; nil if it did not know it.
+  public func position(of subscription: SubscriptionID, in stream: StreamID) -> UInt64? {
+    subscriptions[subscription]?.positions[stream]
+  }
+
+  public func hasReturned(_ subscription: SubscriptionID) -> Bool {
+    subscriptions[subscription]?.hasReturned ?? false
+  }
+
+  /// Whether the segment's own publisher has not offered it yet, or has none.
+  public func isOfferedByReadersOnly(_ id: SegmentID) -> Bool { segments[id]?.isForeign ?? false }
+
+  public func isAway(_ stream: StreamID) -> Bool { streams[stream]?.absence != nil }
+  public func isAway(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.absence != nil }
+
+  /// The streams that match a subscription and are back, with all of their segments.
+  public func segmentsToReturn(to subscription: SubscriptionID) -> [SegmentIdentity] {
+    streams.values.filter { $0.absence == nil && $0.subscriptions.contains(subscription) }
+      .flatMap { segments(of: $0.id) }
+  }
+
+  public func segments(of stream: StreamID) -> [SegmentIdentity] {
+    (streams[stream]?.segments ?? []).compactMap { segments[$0]?.identity }
+  }
+
+  // MARK: - Who does not return
+
+  /// The streams and subscriptions whose clients did not return in time: they are to be closed, as of the dead.
+  public mutating func takeOverdue(now: UInt64) -> [Holder] {
+    let overdue = awaited.filter { absence(of: $0).map { $0 <= now } ?? true }
+    awaited.subtract(overdue)
+    for case .publisher(let stream) in overdue { streams[stream]?.absence = nil }
+    return overdue.sorted()
+  }
+
+  /// When the next of them is given up.
+  var nextAwaitedDeadline: UInt64? { awaited.compactMap { absence(of: $0) }.min() }
+
+  private func absence(of holder: Holder) -> UInt64? {
+    let absence =
+      switch holder {
+      case .publisher(let stream): streams[stream]?.absence
+      case .subscription(let subscription): subscriptions[subscription]?.absence
+      }
+    return if case .awaited(let until)? = absence { until } else { nil }
+  }
+}

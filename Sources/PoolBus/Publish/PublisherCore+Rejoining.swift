@@ -1,0 +1,94 @@
+import BusProtocol
+import Platform
+import PooledMemory
+import Vocabulary
+
+extension PublisherCore {
+  /// What a new node is told of a publisher.
+  struct RejoinState: Sendable {
+    var publisher: RejoinPublisher
+    var offers: [SegmentOffer]
+  }
+
+  /// The node is gone. What is leased can be filled; who needs more waits for a new node, unless it never waits.
+  func nodeIsGone() {
+    let waiting = state.withLock { state in
+      state.isNodeGone = true
+      guard whenFull == .fail else { return [LeaseWaiter]() }
+      for request in state.requests.keys { node.forgetLease(request) }
+      state.requests = [:]
+      return state.takeWaiting()
+    }
+    for waiter in waiting { waiter.continuation.resume(throwing: BusError.nodeLost) }
+  }
+
+  /// It was closed while there was no node; the new one has what it published, and knows that it is closed.
+  func letGo() {
+    let held = state.withLock { state in
+      state.small = Lane(.small)
+      state.large = Lane(.large)
+      defer { state.held = [:] }
+      return Array(state.held.values)
+    }
+    // Unmapped here, outside the lock.
+    _ = consume held
+  }
+
+  func nodeIsBack() { state.withLock { $0.isNodeGone = false } }
+
+  /// While there is no node, nobody else looks at the time.
+  func giveUpOverdue(now: UInt64) {
+    let overdue = state.withLock { state in
+      let overdue = state.waiting.filter { $0.deadline.map { $0 <= now } ?? false }
+      if !overdue.isEmpty { state.waiting.removeAll { $0.deadline.map { $0 <= now } ?? false } }
+      return overdue
+    }
+    for waiter in overdue { waiter.continuation.resume(throwing: BusError.nodeLost) }
+  }
+
+  /// When who begins to wait now gives up if there is no node that says so.
+  var deadline: UInt64? {
+    guard case .wait(let timeout?) = whenFull else { return nil }
+    return Clock.monotonicNanoseconds.addingClamped(timeout.wholeNanoseconds)
+  }
+
+  func rejoinState(retention: Retention?) -> RejoinState {
+    state.withLock { state in
+      let publisher = RejoinPublisher(
+        stream: stream, topic: topic, whenFull: whenFull, retention: retention,
+        lastSequence: state.nextSequence &- 1,
+        listeners: Array(state.listeners.subscriptions.prefix(RejoinPublisher.maximumListenerCount)))
+      // Who may read what another node handed over is not known for sure: none of it is written anew.
+      for segment in state.held.values { segment.isAdopted = true }
+      for kind in [Lane.Kind.small, .large] {
+        for segment in state[kind].takeUnused(andAhead: false) { segment.isSealed = true }
+      }
+      state.listeners.countAnew()
+      let offers = state.held.values.map { segment in
+        SegmentOffer(
+          message: OfferSegment(
+            segment: segment.log.identity, capacity: UInt64(segment.log.capacity), stream: stream,
+            use: .writing(isSealed: segment.log.isSealed)),
+          descriptor: segment.log.descriptor, owner: segment)
+      }
+      return RejoinState(publisher: publisher, offers: offers)
+    }
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds; none if it is negative.
+  var wholeNanoseconds: UInt64 {
+    let (seconds, attoseconds) = components
+    guard seconds >= 0, attoseconds >= 0 else { return 0 }
+    let (product, overflows) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+    return overflows ? .max : product.addingClamped(UInt64(attoseconds) / 1_000_000_000)
+  }
+}
+
+extension UInt64 {
+  func addingClamped(_ other: UInt64) -> UInt64 {
+    let (sum, overflows) = addingReportingOverflow(other)
+    return overflows ? .max : sum
+  }
+}

@@ -1,0 +1,253 @@
+import BusProtocol
+import Ledger
+import Vocabulary
+
+/// What came of looking at memory that a client offered.
+enum OfferedMemory: Equatable {
+  /// It is a segment's; the store has it.
+  case sound
+  /// Others have offered other memory as the same segment.
+  case differs
+  /// It can't be a segment of the pool; why.
+  case unsound(String)
+}
+
+/// Clients of the node before return with what they had.
+///
+/// Nothing that one says is trusted further than it concerns itself: ids are those of an earlier life, each is had by one
+/// client, and memory is taken only if it is what an earlier node made.
+extension NodeCore {
+  mutating func rejoin(
+    _ publisher: RejoinPublisher, from client: ClientID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    if let refusal = refuseReturn(of: publisher.stream, to: client) { return refusal }
+    guard topics(for: client, .publish).allows(publisher.topic) else {
+      return refuse(client, .notPermitted, notPermitted(client, "publish", publisher.topic.text))
+    }
+    do throws(ReturnRefusal) {
+      let decided = try ledger.returnStream(
+        publisher.stream, client: client, topic: publisher.topic, whenFull: publisher.whenFull,
+        retention: publisher.retention, user: UserID(rawValue: clients[client]?.peer.userID ?? .max),
+        limit: quota(of: client).limit, listeners: publisher.listeners.filter { !life.gave($0) },
+        awaitedUntil: graceEnd(now), now: now)
+      var record =
+        streams[publisher.stream] ?? StreamRecord(topic: publisher.topic, client: client, opened: now)
+      record.client = client
+      record.lastSealedSequence = publisher.lastSequence
+      streams[publisher.stream] = record
+      clients[client]?.streams.insert(publisher.stream)
+      for listener in publisher.listeners where ledger.isAway(listener) {
+        awaitedListeners[listener, default: []].insert(publisher.stream)
+      }
+      return tellRetention(of: publisher.topic) + execute(decided, contents: contents, now: now)
+    } catch {
+      return refuse(client, error, publisher.stream)
+    }
+  }
+
+  mutating func rejoin(_ wish: RejoinSubscription, from client: ClientID, now: UInt64) -> [NodeAction] {
+    if let refusal = refuseReturn(of: wish.subscription, to: client) { return refusal }
+    do throws(ReturnRefusal) {
+      try ledger.returnSubscription(
+        wish.subscription, client: client, pattern: wish.pattern, readable: topics(for: client, .subscribe),
+        observes: wish.observes, wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
+    } catch {
+      return refuse(client, error, wish.subscription)
+    }
+    awaitedListeners[wish.subscription] = nil
+    subscriptions[wish.subscription] = SubscriptionRecord(client: client)
+    clients[client]?.subscriptions.insert(wish.subscription)
+    return [.keepWakePage(wish.subscription)]
+  }
+
+  mutating func rejoin(_ cursor: RejoinCursor, from client: ClientID, now: UInt64) -> [NodeAction] {
+    if let refusal = refuseReturn(of: cursor.stream, to: client) { return refusal }
+    guard subscriptions[cursor.subscription]?.client == client else {
+      return refuse(client, ReturnRefusal.notTheirs, cursor.subscription)
+    }
+    do throws(ReturnRefusal) {
+      try ledger.returnCursor(
+        cursor.subscription, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.nextSequence,
+        awaitedUntil: graceEnd(now), now: now)
+    } catch {
+      return refuse(client, error, cursor.stream)
+    }
+    if streams[cursor.stream] == nil {
+      streams[cursor.stream] = StreamRecord(topic: cursor.topic, client: .nobody, opened: now)
+    }
+    return []
+  }
+
+  /// A client has a segment: its memory must be looked at before anything is believed.
+  mutating func offer(_ offer: OfferSegment, from client: ClientID) -> [NodeAction] {
+    if let refusal = refuseReturn(of: offer.segment.id, to: client) { return refusal }
+    let isOwn =
+      switch offer.use {
+      case .writing: streams[offer.stream]?.client == client
+      case .reading(let subscription, _): subscriptions[subscription]?.client == client
+      }
+    guard isOwn, streams[offer.stream] != nil else { return refuse(client, ReturnRefusal.notTheirs, offer.segment.id) }
+    if let known = segments[offer.segment.id], known.stream != offer.stream || known.capacity != offer.capacity {
+      return refuse(client, ReturnRefusal.contradiction, offer.segment.id)
+    }
+    // A publisher knows better than its subscribers which memory is its segment.
+    let overrules =
+      if case .writing = offer.use { ledger.isOfferedByReadersOnly(offer.segment.id) } else { false }
+    return [.examine(offer, from: client, overrules: overrules)]
+  }
+
+  mutating func offerExamined(
+    _ offer: OfferSegment, from client: ClientID, _ memory: OfferedMemory, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    let id = offer.segment.id
+    switch memory {
+    case .sound: break
+    case .unsound(let problem):
+      return refuse(client, .notPermitted, "\(id) can't be taken back: \(problem)")
+    case .differs:
+      // Of two readers, who knows which one lies; each reads on what it has.
+      if case .reading = offer.use, ledger.isOfferedByReadersOnly(id) { return [] }
+      return refuse(client, .notPermitted, "\(id) can't be taken back: another client has other memory for it")
+    }
+    let isNew = segments[id] == nil
+    do throws(ReturnRefusal) {
+      let decided: [LedgerAction]
+      switch offer.use {
+      case .writing(let isSealed):
+        _ = end(of: offer.segment, offer.stream, contents: contents)
+        decided = try ledger.adopt(
+          offer.segment, capacity: offer.capacity, writtenBy: offer.stream,
+          sealedSlots: isSealed ? contents.committed(in: offer.segment) : nil, now: now)
+      case .reading(let subscription, let progress):
+        decided = try ledger.adopt(
+          offer.segment, capacity: offer.capacity, of: offer.stream, readBy: subscription, ReadingProgress(progress),
+          slots: contents.committed(in: offer.segment), now: now)
+      }
+      if isNew {
+        segments[id] = SegmentRecord(stream: offer.stream, capacity: offer.capacity)
+        streams[offer.stream]?.segmentCount += 1
+      }
+      return execute(decided, contents: contents, now: now)
+    } catch {
+      return (isNew ? [.destroy(id)] : []) + refuse(client, error, id)
+    }
+  }
+
+  /// The client has said all that it had: who is back meets who is back.
+  mutating func rejoinDone(_ client: ClientID, contents: some SegmentContents, now: UInt64) -> [NodeAction] {
+    guard let record = clients[client] else { return [] }
+    clients[client]?.hasRejoined = true
+    var actions: [NodeAction] = []
+    for stream in record.streams.sorted() where ledger.isAway(stream) {
+      let filling = fillings(of: ledger.segments(of: stream), contents: contents)
+      actions += execute(ledger.streamReturned(stream, contents: filling, now: now), contents: contents, now: now)
+    }
+    for subscription in record.subscriptions.sorted() where ledger.isAway(subscription) {
+      let filling = fillings(of: ledger.segmentsToReturn(to: subscription), contents: contents)
+      actions += execute(
+        ledger.subscriptionReturned(subscription, contents: filling, now: now), contents: contents, now: now)
+    }
+    return actions
+  }
+
+  /// Those who did not return in time are taken for dead.
+  mutating func giveUpAwaited(contents: some SegmentContents, now: UInt64) -> [NodeAction] {
+    var actions: [NodeAction] = []
+    for holder in ledger.takeOverdue(now: now) {
+      switch holder {
+      case .publisher(let stream):
+        actions += close(stream, mappingsGone: true, contents: contents, now: now)
+      case .subscription(let subscription):
+        for stream in awaitedListeners.removeValue(forKey: subscription).map({ $0.sorted() }) ?? [] {
+          guard let publisher = streams[stream], !publisher.isClosed else { continue }
+          actions.append(.send(.subscriberLeft(subscription, stream: stream), to: publisher.client))
+        }
+        let decided = ledger.unsubscribe(subscription, mappingsGone: true, now: now)
+        actions += execute(decided, contents: contents, now: now)
+      }
+    }
+    return actions
+  }
+
+  /// What a subscription that has returned missed of a stream, because it was gone before both were back.
+  func lagSinceReturn(
+    of stream: StreamID, for subscription: SubscriptionID, contents: some SegmentContents
+  ) -> Lagged? {
+    guard let position = ledger.position(of: subscription, in: stream), position > 0 else { return nil }
+    let last = lastSequence(of: stream, contents: contents)
+    guard position <= last, last < .max else { return nil }
+    var lost = RangeSet(position..<(last + 1))
+    for segment in ledger.promisedSegments(of: stream, to: subscription) {
+      for range in contents.sequences(in: segment) where range.upperBound < .max {
+        lost.remove(contentsOf: range.lowerBound..<(range.upperBound + 1))
+      }
+    }
+    guard !lost.isEmpty else { return nil }
+    return Lagged(
+      subscription: subscription, stream: stream, ranges: lost.ranges.map { $0.lowerBound...($0.upperBound - 1) },
+      bytes: 0)
+  }
+
+  private func fillings(
+    of identities: [SegmentIdentity], contents: some SegmentContents
+  ) -> [SegmentID: SegmentFilling] {
+    var fillings: [SegmentID: SegmentFilling] = [:]
+    for identity in identities {
+      let ends = contents.firstSequence(in: identity).flatMap { first in
+        contents.lastSequence(in: identity).map { min(first, $0)...max(first, $0) }
+      }
+      fillings[identity.id] = SegmentFilling(slots: contents.committed(in: identity), sequences: ends)
+    }
+    return fillings
+  }
+
+  private func graceEnd(_ now: UInt64) -> UInt64 {
+    let (seconds, attoseconds) = configuration.rejoinGrace.components
+    let nanoseconds = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
+    guard !nanoseconds.overflow else { return .max }
+    let grace = nanoseconds.partialValue &+ UInt64(clamping: attoseconds / 1_000_000_000)
+    return now > .max - grace ? .max : now + grace
+  }
+
+  /// Nil if the client may speak of what it had at all, and of something with this id.
+  private func refuseReturn(
+    of id: some RawRepresentable<UInt64> & CustomStringConvertible, to client: ClientID
+  ) -> [NodeAction]? {
+    guard clients[client]?.hasRejoined == false else {
+      return refuse(client, .malformed, "\(id) comes after RejoinDone: say all that you have before it")
+    }
+    guard !life.gave(id) else {
+      return refuse(client, .notPermitted, "\(id) can't be taken back: this node has named it itself, in this life")
+    }
+    return nil
+  }
+
+  private func refuse(
+    _ client: ClientID, _ refusal: ReturnRefusal, _ thing: some CustomStringConvertible
+  ) -> [NodeAction] {
+    switch refusal {
+    case .notTheirs:
+      refuse(
+        client, .notPermitted,
+        "\(thing) can't be taken back: another client has it, or it was given up because nobody came back with it in time; "
+          + "connect anew")
+    case .contradiction:
+      refuse(client, .notPermitted, "\(thing) can't be taken back: it is not what other clients say that it is")
+    case .tooMuch:
+      refuse(
+        client, .limit,
+        "\(thing) can't be taken back: clients bring back more than this node can take in; contribute more to the pool")
+    }
+  }
+}
+
+extension ReadingProgress {
+  init(_ progress: OfferSegment.Progress) {
+    self =
+      switch progress {
+      case .unread: .unread
+      case .passed: .passed
+      case .released: .released
+      }
+  }
+}

@@ -1,0 +1,29 @@
+import BusProtocol
+import Platform
+import PooledMemory
+import Vocabulary
+
+extension SegmentStore {
+  /// Looks at memory that a client offers as a segment, and keeps it if it is one that is not here yet.
+  ///
+  /// - Parameters:
+  ///   - descriptor: nil if none came.
+  ///   - overrules: it counts, rather than what is here as this segment.
+  func examine(_ offer: OfferSegment, _ descriptor: consuming OwnedDescriptor?, overrules: Bool) -> OfferedMemory {
+    let id = offer.segment.id
+    guard let descriptor = descriptor else { return .unsound("it came without its memory") }
+    do {
+      let file = try SegmentFile.adopt(
+        descriptor, id: id, capacity: Int(clamping: offer.capacity))
+      if let known = self[id] {
+        if try known.file.fileIdentity() == file.fileIdentity() { return .sound }
+        guard overrules else { return .differs }
+        destroy(id)
+      }
+      keep(try Stored(adopting: file), as: id)
+      return .sound
+    } catch {
+      return .unsound("\(error)")
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import BusProtocol
+import Testing
+import Vocabulary
+
+@testable import PoolNode
+
+/// Clients that lie about what they had of the node before: they are sent away, and nobody else is harmed.
+@Suite struct RejoinRefusalTests {
+  private let stream = StreamID(rawValue: 9 << 32 | 1)
+  private let subscription = SubscriptionID(rawValue: 9 << 32 | 2)
+  private let segment = SegmentIdentity(id: SegmentID(rawValue: 9 << 32 | 3), epoch: 4)
+  private let topic = try! TopicName("a")
+
+  private func rejoinPublisher(_ stream: StreamID) -> ClientMessage {
+    .rejoinPublisher(
+      RejoinPublisher(
+        stream: stream, topic: topic, whenFull: .fail, retention: nil, lastSequence: 0, listeners: []))
+  }
+
+  private func rejoinSubscription(_ id: SubscriptionID, _ pattern: String = "**") -> ClientMessage {
+    .rejoinSubscription(
+      RejoinSubscription(
+        subscription: id, pattern: try! TopicPattern(pattern), observes: false, wantsRetained: false, backlog: .none))
+  }
+
+  private func offer(
+    _ segment: SegmentIdentity, _ use: OfferSegment.Use, capacity: UInt64 = 8192, stream: StreamID? = nil
+  ) -> OfferSegment {
+    OfferSegment(segment: segment, capacity: capacity, stream: stream ?? self.stream, use: use)
+  }
+
+  private func expectSentAway(_ client: ClientID, _ actions: [NodeAction], _ word: String) {
+    #expect(actions.contains { $0.isDisconnect(of: client) }, "\(actions)")
+    #expect(actions.refusal(to: client)?.message.contains(word) == true, "\(actions)")
+  }
+
+  @Test func idsOfThePresentLifeAreNobodysToBringBack() throws {
+    var world = NodeWorld()
+    let (owner, thief) = (world.join(), world.join())
+    let own = try world.openPublisher(owner, "a")
+    let reader = try world.subscribe(owner, "a")
+    expectSentAway(thief, world.tell(thief, rejoinPublisher(own)), "in this life")
+    expectSentAway(thief, world.tell(thief, rejoinSubscription(reader)), "in this life")
+    let lease = try world.lease(owner, own)
+    _ = world.tell(thief, rejoinPublisher(stream))
+    expectSentAway(thief, world.tell(thief, .offerSegment(offer(lease, .writing(isSealed: false)))), "in this life")
+    #expect(world.core.ledger.violations() == [])
+  }
+
+  @Test func whatAnotherHasBroughtBackIsItsOwn() {
+    var world = NodeWorld()
+    let (owner, thief) = (world.join(), world.join())
+    #expect(world.tell(owner, rejoinPublisher(stream)).isEmpty)
+    #expect(world.tell(owner, rejoinSubscription(subscription)) == [.keepWakePage(subscription)])
+    for message: ClientMessage in [
+      rejoinPublisher(stream), rejoinSubscription(subscription),
+      .rejoinCursor(RejoinCursor(subscription: subscription, stream: stream, topic: topic, nextSequence: 1)),
+      .offerSegment(offer(segment, .writing(isSealed: true))),
+      .offerSegment(offer(segment, .reading(subscription, .unread))),
+    ] {
+      var copy = world
+      expectSentAway(thief, copy.tell(thief, message), "can't be taken back")
+      #expect(copy.core.ledger.violations() == [] && copy.core.clients[owner]?.streams == [stream])
+    }
+  }
+
+  @Test func nothingIsBroughtBackAfterRejoinDone() {
+    var world = NodeWorld()
+    let client = world.join()
+    #expect(world.tell(client, .rejoinDone).isEmpty)
+    expectSentAway(client, world.tell(client, rejoinPublisher(stream)), "RejoinDone")
+  }
+
+  @Test func memoryThatIsNoSegmentIsNotTaken() {
+    var world = NodeWorld()
+    let client = world.join()
+    _ = world.tell(client, rejoinPublisher(stream))
+    let offered = offer(segment, .writing(isSealed: true))
+    #expect(
+      world.tell(client, .offerSegment(offered)) == [.examine(offered, from: client, overrules: false)])
+    expectSentAway(client, world.examined(offered, from: client, .unsound("it is a pipe")), "it is a pipe")
+    #expect(world.core.segments.isEmpty && world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
+  @Test func ofTwoMemoriesThePublishersCounts() {
+    var world = NodeWorld()
+    let (liar, publisher, reader) = (world.join(), world.join(), world.join())
+    _ = world.tell(liar, rejoinSubscription(subscription))
+    let cursor = RejoinCursor(subscription: subscription, stream: stream, topic: topic, nextSequence: 1)
+    _ = world.tell(liar, .rejoinCursor(cursor))
+    let forged = offer(segment, .reading(subscription, .unread))
+    #expect(world.examined(forged, from: liar, .sound).isEmpty)
+
+    // Of two readers, who knows: the second is not believed, and not harmed.
+    let other = SubscriptionID(rawValue: 9 << 32 | 8)
+    _ = world.tell(reader, rejoinSubscription(other))
+    let true_ = offer(segment, .reading(other, .unread))
+    #expect(world.examined(true_, from: reader, .differs).isEmpty)
+
+    _ = world.tell(publisher, rejoinPublisher(stream))
+    let own = offer(segment, .writing(isSealed: false))
+    #expect(world.tell(publisher, .offerSegment(own)) == [.examine(own, from: publisher, overrules: true)])
+    #expect(world.examined(own, from: publisher, .sound).isEmpty)
+    // From then on the publisher's is known, and who has other memory lies.
+    let late = SubscriptionID(rawValue: 9 << 32 | 9)
+    _ = world.tell(liar, rejoinSubscription(late))
+    expectSentAway(liar, world.examined(offer(segment, .reading(late, .unread)), from: liar, .differs), "other memory")
+    #expect(world.core.ledger.violations() == [])
+  }
+
+  @Test func whatContradictsOthersIsRefused() {
+    var world = NodeWorld()
+    let (publisher, reader) = (world.join(), world.join())
+    _ = world.tell(publisher, rejoinPublisher(stream))
+    _ = world.examined(offer(segment, .writing(isSealed: false)), from: publisher, .sound)
+    _ = world.tell(reader, rejoinSubscription(subscription, "a"))
+    let elsewhere = RejoinCursor(
+      subscription: subscription, stream: stream, topic: try! TopicName("b"), nextSequence: 1)
+    var copy = world
+    expectSentAway(reader, copy.tell(reader, .rejoinCursor(elsewhere)), "not what other clients say")
+    copy = world
+    let larger = offer(segment, .reading(subscription, .unread), capacity: 16384)
+    expectSentAway(reader, copy.tell(reader, .offerSegment(larger)), "not what other clients say")
+    #expect(copy.core.ledger.violations() == [])
+  }
+
+  @Test func nobodyMakesThePoolArbitrarilyLarge() {
+    var world = NodeWorld(contribution: 1 << 20)
+    let client = world.join()
+    _ = world.tell(client, rejoinPublisher(stream))
+    var refused: [NodeAction] = []
+    for number in UInt64(0)..<5 where refused.isEmpty {
+      let id = SegmentIdentity(id: SegmentID(rawValue: 9 << 32 | 100 + number), epoch: 1)
+      refused = world.examined(offer(id, .writing(isSealed: false), capacity: 512 << 10), from: client, .sound)
+    }
+    expectSentAway(client, refused, "more than this node can take in")
+    #expect(world.core.ledger.beyond == 1 << 20 && world.core.ledger.violations() == [])
+    _ = world.die(client)
+    #expect(world.core.ledger.beyond == 0 && world.core.ledger.poolUsage.free == 1 << 20)
+  }
+}
