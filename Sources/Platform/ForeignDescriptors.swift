@@ -23,14 +23,12 @@ extension PacketSocket {
   /// Takes what waits to be received and lets go of the descriptors with it, so that closing the socket waits for
   /// nobody. Nothing more comes after ``shutDown()``.
   public borrowing func drain(into buffer: inout MutableRawSpan) {
-    // An empty packet looks like the end, and there may be more behind it: no socket's queue holds so many.
-    var ends = 0
-    while ends < 512 {
+    while true {
       switch try? receive(into: &buffer) {
       case .packet(_, let descriptor?): ForeignDescriptors.discard(descriptor)
       case .packet(_, nil): continue
       case .damaged: continue
-      case .closed: ends += 1
+      case .closed: return
       case .wouldBlock: return
       case nil: return
       }

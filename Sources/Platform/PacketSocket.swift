@@ -74,7 +74,7 @@ public struct PacketSocket: ~Copyable, Sendable {
     case packet(byteCount: Int, descriptor: OwnedDescriptor?)
     case wouldBlock
     case closed
-    /// Bytes or descriptors were cut off, or more than one descriptor came. All that came are closed.
+    /// It is empty, or bytes or descriptors were cut off, or more than one descriptor came. All that came are closed.
     case damaged(String)
   }
 
@@ -99,14 +99,11 @@ public struct PacketSocket: ~Copyable, Sendable {
     }
     if damaged != 0 || arrived > 1 {
       for index in 0..<Int(arrived) { ForeignDescriptors.discard(OwnedDescriptor(adopting: descriptors[index])) }
-      return .damaged("it is longer than \(buffer.byteCount) bytes, or came with more descriptors than could be taken")
+      return .damaged(
+        "a packet is empty, longer than \(buffer.byteCount) bytes, or came with more descriptors than could be taken")
     }
     let file = arrived == 0 ? nil : OwnedDescriptor(adopting: descriptors[0])
-    // An empty packet looks like the end of the connection, and no message is empty.
-    guard count > 0 else {
-      if let file { ForeignDescriptors.discard(file) }
-      return .closed
-    }
+    guard count > 0 else { return .closed }
     return .packet(byteCount: count, descriptor: file)
   }
 

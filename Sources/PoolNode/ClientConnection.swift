@@ -10,6 +10,8 @@ final class ClientConnection {
   let process: OwnedDescriptor
   private var outbox = PacketOutbox()
   private(set) var isOpen = true
+  /// It takes nothing any more; what it said last may still be there to be read.
+  var isDeaf = false
 
   init(id: ClientID, socket: consuming PacketSocket, process: consuming OwnedDescriptor) {
     self.id = id

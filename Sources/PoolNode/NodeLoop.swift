@@ -207,7 +207,10 @@ final class NodeLoop {
 
   private func flush(_ connection: ClientConnection) {
     guard connection.isOpen else { return }
-    if !connection.flush() { return left(connection, reason: nil) }
+    if !connection.flush() {
+      hearOut(connection)
+      return left(connection, reason: nil)
+    }
     if !connection.waitsToSend { watch(connection, .readable) }
   }
 
@@ -217,6 +220,14 @@ final class NodeLoop {
 
   private func end(_ connection: ClientConnection, _ code: RefusalCode, _ message: String) {
     perform(core.refuse(connection.id, code, message))
+  }
+
+  /// Reads what a client said before it hung up: which segments it has unmapped, for one. No queue holds more packets.
+  private func hearOut(_ connection: ClientConnection) {
+    connection.isDeaf = true
+    for _ in 0..<64 {
+      guard connection.isOpen, receive(from: connection) else { return }
+    }
   }
 
   /// The connection is over; the process may live on with segments mapped.
@@ -294,12 +305,14 @@ final class NodeLoop {
       logger.critical("the ledger does not sum to the contribution: \(core.ledger.violations())")
     }
     while let (client, reason) = failed.popLast() {
-      if let connection = connections[client] { left(connection, reason: reason) }
+      guard let connection = connections[client] else { continue }
+      if reason == nil { hearOut(connection) }
+      left(connection, reason: reason)
     }
   }
 
   private func send(_ message: NodeMessage, to client: ClientID, _ attachment: Attachment?) {
-    guard let connection = connections[client], connection.isOpen else { return }
+    guard let connection = connections[client], connection.isOpen, !connection.isDeaf else { return }
     let descriptor: CInt?
     switch attachment {
     case .none: descriptor = nil

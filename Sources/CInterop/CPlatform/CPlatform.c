@@ -58,7 +58,13 @@ int poolbus_bind(int socket, const char *path) {
   return bind(socket, (struct sockaddr *)&address, sizeof address);
 }
 
-int poolbus_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+int poolbus_accept(int socket) {
+  int accepted = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  // Credentials beside each packet tell an empty one from the end.
+  int yes = 1;
+  if (accepted >= 0) setsockopt(accepted, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+  return accepted;
+}
 
 ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int descriptor) {
   struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
@@ -89,7 +95,7 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
   // Room for all that may come: what the kernel has no room for, it closes in this thread, and that may take long.
   union {
     struct cmsghdr header;
-    char room[CMSG_SPACE(poolbus_most_descriptors * sizeof(int))];
+    char room[CMSG_SPACE(poolbus_most_descriptors * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
   } control;
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
@@ -104,6 +110,8 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
 
   if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) *damaged = 1;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+    // No message is empty, and the end comes alone.
+    if (received == 0) *damaged = 1;
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     int more = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
     if (more > poolbus_most_descriptors - *arrived) more = poolbus_most_descriptors - *arrived;

@@ -23,7 +23,7 @@ ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int des
 enum { poolbus_most_descriptors = 253 };
 
 /// Receives one packet. `descriptors`, which has room for the most there can be, takes those that came with it, and
-/// `*arrived` says how many. `*damaged` is 1 if bytes or descriptors were cut off.
+/// `*arrived` says how many. `*damaged` is 1 if bytes or descriptors were cut off, or there are no bytes.
 ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptors, int *arrived, int *damaged);
 
 /// SO_PEERCRED.
