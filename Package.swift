@@ -104,6 +104,15 @@ let package = Package(
     .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
     .testTarget(name: "DocumentationTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
 
+    // A client that keeps to no rule, beside some that do.
+    .testTarget(
+      name: "HostileTests",
+      dependencies: [
+        "CPeer", "HandleTransport", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestSupport", "Vocabulary",
+        "busctl",
+      ],
+      exclude: ["CASES.md"], swiftSettings: swiftSettings),
+
     // Real processes at either end.
     .testTarget(
       name: "EndToEndTests",

@@ -28,3 +28,24 @@ void poolbus_peer_fill(void *bytes, size_t count, uint64_t seed);
 
 /// The offset of the first byte that is not what belongs to `seed`, or -1.
 ptrdiff_t poolbus_peer_mismatch(const void *bytes, size_t count, uint64_t seed);
+
+// A client that keeps to no rule ------------------------------------------------------------------------------------
+
+/// A connected SOCK_SEQPACKET socket that never blocks; -1 and errno.
+int poolbus_raw_connect(const char *path);
+/// The same, connected by a process of its own, which does nothing else and is what the other side sees. Returns its
+/// pid, or -1 and errno.
+pid_t poolbus_raw_connect_as_process(const char *path, int *raw);
+/// Kills and reaps that process.
+void poolbus_raw_end_process(pid_t process);
+/// Sends a packet with any number of descriptors. Returns 0, or the errno.
+int poolbus_raw_send(int raw, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+/// Receives a packet and the first descriptor that came with it, or -1. Returns its length, or minus the errno.
+ssize_t poolbus_raw_receive(int raw, void *bytes, size_t count, int *descriptor);
+/// A memory file of any length and with any seals.
+int poolbus_raw_memory_file(size_t count, int seals);
+/// Punches a hole. Returns 0, or the errno.
+int poolbus_raw_punch(int raw, size_t offset, size_t count);
+/// A TCP socket whose close waits an hour, because `*other_end` does not read.
+int poolbus_raw_lingering_socket(int *other_end);
+void poolbus_raw_stop_lingering(int raw);
