@@ -87,9 +87,21 @@ public struct PacketListener: ~Copyable, Sendable {
     do throws(SocketError) {
       let socket = try PacketSocket.connect(to: path)
       let processID = (try? socket.peerCredentials())?.processID ?? 0
-      return kill(processID, 0) != 0 && errno == ESRCH ? nil : processID
+      return hasEnded(socket) ? nil : processID
     } catch .nobodyListens {
       return nil
+    }
+  }
+
+  /// Whether the process at the other end has ended. Its number would not tell: another process may have it by now.
+  private static func hasEnded(_ socket: borrowing PacketSocket) -> Bool {
+    do throws(Errno) {
+      let process = try socket.peerProcess()
+      let poller = try Poller()
+      try poller.add(process.raw, token: 0, .readable)
+      return try poller.wait(timeoutNanoseconds: 0) { _ in } > 0
+    } catch {
+      return error == .noSuchProcess
     }
   }
 

@@ -14,6 +14,8 @@ extension Hostile {
       for size in sizes { try (try await publisher.loan(byteCount: size)).publish() }
       // What is still leased is promised to who joins, too.
       try await body()
+      // What is retained outlives its publisher.
+      _ = try await bus.publisher(for: "disk/full", options: PublisherOptions(retention: Retention.none))
       await bus.close()
     }
 

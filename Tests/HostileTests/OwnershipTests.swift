@@ -133,6 +133,24 @@ extension Hostile {
       }
     }
 
+    /// The node answers the first of its last words, and learns that nobody is there; the others it must hear.
+    @Test func hangsUpRightAfterItsLastWords() async throws {
+      try await Bystanders.with { bystanders in
+        for _ in 0..<100 {
+          let liar = try await Liar.join(bystanders.socket, isProcess: false)
+          let stream = try await liar.openPublisher("liar/a")
+          let leased = try await liar.leaseReady(stream)
+          leased.write(sequence: 1, at: 0)
+          leased.commit(1)
+          #expect(try await liar.isHeard())
+          liar.say(Say.closePublisher(stream))
+          liar.say(Say.segmentUnmapped(leased.segment))
+        }
+        // This process lives on, so the node has nothing but these words.
+        try await bystanders.othersHoldNothing()
+      }
+    }
+
     @Test func aLoanIsNeverReturned() async throws {
       try await Bystanders.with { bystanders in
         let liar = try await Liar.join(bystanders.socket)

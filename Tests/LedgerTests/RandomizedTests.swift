@@ -11,7 +11,7 @@ import Vocabulary
   func theBooksAreInOrderAfterEveryStep(clock: RandomLife.Clock) {
     let seed = UInt64.random(in: 0 ... .max)
     var life = RandomLife(seed: seed, clock: clock)
-    for step in 1...3_000 {
+    for step in 1...25_000 {
       life.step()
       let violations = life.ledger.violations() + life.complaints
       guard violations.isEmpty else {

@@ -177,9 +177,17 @@ final class Bystanders: Sendable {
 
   /// Nothing in the books is anybody's but the pair's.
   func othersHoldNothing(_ location: SourceLocation = #_sourceLocation) async throws {
-    try await books("nobody else is in the books", location) { books in
-      books.clients.count == 3 && books.segments.allSatisfy { $0.stream == self.stream }
-        && books.streams.count == 1 && books.subscriptions.count == 1
+    var last: PoolSnapshot?
+    do {
+      try await books("nobody else is in the books", location) { books in
+        last = books
+        return books.clients.count == 3 && books.segments.allSatisfy { $0.stream == self.stream }
+          && books.streams.count == 1 && books.subscriptions.count == 1
+      }
+    } catch {
+      let others = last?.segments.filter { $0.stream != self.stream } ?? []
+      let holders = last?.holders.filter { holder in others.contains { $0.segment == holder.segment } } ?? []
+      throw Unexpected("\(error): \(last?.clients.map(\.name) ?? []) \(others) \(holders)")
     }
   }
 
