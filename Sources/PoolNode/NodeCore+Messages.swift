@@ -52,7 +52,7 @@ extension NodeCore {
       }
       guard streams[wish.stream]?.isClosed == false else { return [] }
       let lease = nextID()
-      leases[lease] = PendingLease(client: client, request: wish.request)
+      leases[lease] = PendingLease(client: client, request: wish.request, stream: wish.stream)
       let decided = ledger.requestLease(
         lease, stream: wish.stream, capacity: wish.capacity, isAhead: wish.isAhead, now: now)
       return execute(decided, contents: contents, now: now)
