@@ -6,8 +6,8 @@ private let scribbled = ScribbledSegment(1)
 
 /// Whatever stands in a segment's shared words and slots, a reader reads within it, or refuses.
 ///
-/// Input: the committed and the sealed word as they lie; then slots, each with a byte that says whether its checksum is
-/// made right, or taken from the input too.
+/// Input: the committed and the sealed word as they lie; then slots, each with a byte that says whether its words are
+/// small or any, and whether its checksum is made right, or taken from the input too.
 func fuzzSegment(_ bytes: RawSpan) {
   var input = InputReader(bytes)
   let epoch: UInt32 = 1
@@ -15,10 +15,9 @@ func fuzzSegment(_ bytes: RawSpan) {
   scribbled.store(committed: input.word())
   scribbled.store(sealed: input.word())
   for index in 0..<ScribbledSegment.slotCount where !input.isAtEnd {
-    let hasRightChecksum = input.byte() & 3 != 0
-    var entry = SlotEntry(
-      sequence: input.word(), offset: input.word(), byteCount: input.word(), publishTime: input.word(),
-      attributesOffset: input.word(), attributesByteCount: input.word(), elementStride: input.word())
+    let kind = input.byte()
+    let hasRightChecksum = kind & 3 != 0
+    var entry = kind & 4 == 0 ? anyEntry(&input) : smallEntry(&input)
     if !hasRightChecksum {
       entry.reserved = input.word()
       entry.checksum = input.word()
@@ -26,6 +25,20 @@ func fuzzSegment(_ bytes: RawSpan) {
     scribbled.store(entry, at: index, epoch: hasRightChecksum ? epoch : nil)
   }
   check(scribbled.reader(epoch: epoch))
+}
+
+private func anyEntry(_ input: inout InputReader) -> SlotEntry {
+  SlotEntry(
+    sequence: input.word(), offset: input.word(), byteCount: input.word(), publishTime: input.word(),
+    attributesOffset: input.word(), attributesByteCount: input.word(), elementStride: input.word())
+}
+
+/// Offsets lie about the payloads, and lengths are such as fit there.
+private func smallEntry(_ input: inout InputReader) -> SlotEntry {
+  SlotEntry(
+    sequence: UInt64(input.byte()), offset: 4000 + UInt64(input.word(UInt16.self)), byteCount: input.number(),
+    publishTime: 0, attributesOffset: 4000 + UInt64(input.word(UInt16.self)), attributesByteCount: UInt32(input.byte()),
+    elementStride: 0)
 }
 
 private func check(_ reader: SegmentReader) {
