@@ -145,3 +145,12 @@ let package = Package(
     .testTarget(name: "FaultsTests", dependencies: ["poolbus-faults", "TestSupport"], swiftSettings: swiftSettings),
   ]
 )
+
+// The fuzz targets want a compiler that counts where an input goes, and libFuzzer at the link: only Tools/fuzz has them.
+if Context.environment["POOLBUS_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "poolbus-fuzz",
+      dependencies: ["BusProtocol", "Ledger", "Platform", "PoolBus", "PoolNode", "PooledMemory", "Vocabulary"],
+      path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swiftSettings))
+}

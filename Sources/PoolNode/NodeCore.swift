@@ -167,8 +167,9 @@ struct NodeCore {
     // What its publisher mapped but did not live to report is handed on, too, and nobody else shall write it.
     let sealing = ends.keys.sorted().map { NodeAction.sealAgainstFurtherWriters($0) }
     let decided = ledger.closeStream(stream, ends: ends, mappingsGone: mappingsGone, now: now)
-    // Leases that waited are over, without a word; those whose segment is being made end with it.
-    leases = leases.filter { $0.value.stream != stream || creating.values.contains($0.key) }
+    // Leases that still wait are dropped with their stream; those whose segment is being made are granted, or fail.
+    let inCreation = Set(creating.values)
+    leases = leases.filter { $0.value.stream != stream || inCreation.contains($0.key) }
     defer { pruneIfOver(stream) }
     return sealing + execute(decided, contents: contents, now: now)
   }
@@ -227,6 +228,8 @@ struct NodeCore {
     _ segment: SegmentID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     guard let lease = creating.removeValue(forKey: segment) else { return [] }
+    // If its stream was closed meanwhile the ledger has nothing to refuse, and nobody waits for the lease.
+    defer { leases[lease] = nil }
     return execute(ledger.creationFailed(segment, lease: lease, now: now), contents: contents, now: now)
   }
 

@@ -70,6 +70,32 @@ import Vocabulary
     }
   }
 
+  @Test func aLeaseWhoseSegmentFailsAfterItsStreamWasClosedIsForgotten() throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    let wish = RequestLease(request: 9, stream: stream, capacity: 64 << 10, isAhead: false)
+    guard case .create(let segment, _)? = world.tell(client, .requestLease(wish)).first else {
+      Issue.record("no segment is made")
+      return
+    }
+    _ = world.tell(client, .closePublisher(stream))
+    _ = world.core.segmentCreationFailed(segment, contents: world.contents, now: 10)
+    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty)
+  }
+
+  @Test func aLeaseThatWaitsIsForgottenWithItsStream() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    _ = try world.lease(client, stream)
+    let wish = RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)
+    _ = world.tell(client, .requestLease(wish))
+    #expect(world.core.leases.count == 1)
+    _ = world.tell(client, .closePublisher(stream))
+    #expect(world.core.leases.isEmpty)
+  }
+
   @Test func aSegmentThatIsNotMadeYetIsNotReady() throws {
     var world = NodeWorld()
     let (publisher, subscriber) = (world.join(), world.join())

@@ -20,6 +20,7 @@ final class PeerProcess {
     words += ["--mode", configuration.mode.rawValue, "--place", place]
     words += ["--publishers", "\(configuration.publishers)", "--subscribers", "\(configuration.subscribers)"]
     words += ["--index", "\(index)", "--topics", "\(configuration.topics)"]
+    if let pool = configuration.pool { words += ["--pool", "\(pool)"] }
     process.arguments = Array(words)
     process.standardInput = input
     process.standardOutput = output

@@ -9,6 +9,8 @@ struct Configuration: Codable, Hashable, Sendable {
   var publishers = 1
   var subscribers = 1
   var topics = 1
+  /// Bytes of the pool; nil leaves it to the system, which then takes what the work needs.
+  var pool: Int?
 }
 
 /// What a round is measured in.
@@ -35,6 +37,8 @@ struct Measurement: Codable, Sendable {
 struct Results: Codable, Sendable {
   var machine: Machine
   var measurements: [Measurement] = []
+  /// Bytes of its own memory that the node takes for 1,000 topics in use; set when growth is measured.
+  var nodeMemoryPerThousandTopics: Double?
 
   init(machine: Machine) { self.machine = machine }
 
@@ -50,6 +54,20 @@ struct Results: Codable, Sendable {
   /// The median of a system's rounds.
   func median(_ system: String, _ work: Work, _ metric: Metric, _ configuration: Configuration) -> Double? {
     measurements.first { $0.system == system && $0.work == work && $0.configuration == configuration }?.median(metric)
+  }
+
+  /// From the node with the most topics, less the one with the fewest.
+  mutating func noteNodeMemory() {
+    let byTopics = measurements.filter {
+      $0.work == .growth && $0.system == System.poolBus && $0.configuration.subscribers == 1
+        && $0.configuration.pool == nil && $0.configuration.mode == .adaptive
+    }.sorted { $0.configuration.topics < $1.configuration.topics }
+    guard let few = byTopics.first, let many = byTopics.last,
+      let (small, large) = (few.median(.serverMemory), many.median(.serverMemory)) as? (Double, Double),
+      many.configuration.topics > few.configuration.topics
+    else { return }
+    nodeMemoryPerThousandTopics =
+      (large - small) * 1000 / Double(many.configuration.topics - few.configuration.topics)
   }
 
   var systems: [String] {

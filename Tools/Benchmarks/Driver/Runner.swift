@@ -11,11 +11,14 @@ struct Runner {
   static let sizes = [64, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20]
   static let topics = [1, 10, 100, 1_000]
   static let subscribers = [1, 2, 4, 8, 16, 32, 64]
+  static let largest = 256 << 20
+  static let pools = [64 << 20, 256 << 20, 1 << 30, 4 << 30, 8 << 30]
 
   func run(_ work: Work, into results: inout Results) throws {
     for configuration in configurations(of: work) {
       try measure(work, configuration, into: &results)
     }
+    if work == .growth { results.noteNodeMemory() }
   }
 
   private func configurations(of work: Work) -> [Configuration] {
@@ -41,9 +44,16 @@ struct Runner {
         ]
       }
     case .growth:
+      // One thing grows at a time; topics also together with subscribers.
       return Self.topics.map { Configuration(size: 64, mode: .adaptive, topics: $0) }
         + Self.subscribers.map { Configuration(size: 4 << 10, mode: .block, subscribers: $0) }
-        + [Configuration(size: 256 << 20, mode: .block)]
+        + [8, 64].flatMap { subscribers in
+          Self.topics.dropFirst().map {
+            Configuration(size: 4 << 10, mode: .block, subscribers: subscribers, topics: $0)
+          }
+        }
+        + (sizes + [Self.largest]).filter { $0 != 4 << 10 }.map { Configuration(size: $0, mode: .block) }
+        + Self.pools.map { Configuration(size: 1 << 20, mode: .block, pool: $0) }
     }
   }
 
@@ -150,10 +160,13 @@ final class SystemRun {
     let received = try receivers.map { try $0.expect("done") }
     let serverCPU = (server?.cpu ?? 0) - serverBefore
     return work == .latency
-      ? try latency(sent[0]) : try throughput(count, sent: sent, received: received, serverCPU: serverCPU)
+      ? try latency(count, sent: sent[0], received: received[0], serverCPU: serverCPU)
+      : try throughput(count, sent: sent, received: received, serverCPU: serverCPU)
   }
 
-  private func latency(_ ping: [String: String]) throws -> [Metric: Double] {
+  private func latency(
+    _ count: Int, sent ping: [String: String], received pong: [String: String], serverCPU: Double
+  ) throws -> [Metric: Double] {
     guard let file = ping["file"] else { throw Failure("ping names no file") }
     let data = try Data(contentsOf: URL(fileURLWithPath: file))
     var histogram = Histogram<UInt64>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .three)
@@ -165,7 +178,13 @@ final class SystemRun {
     return [
       .p50: Double(histogram.valueAtPercentile(50)), .p99: Double(histogram.valueAtPercentile(99)),
       .p999: Double(histogram.valueAtPercentile(99.9)),
-    ]
+    ].merging(cpu(of: [ping, pong], serverCPU: serverCPU, delivered: 2 * Double(count))) { first, _ in first }
+  }
+
+  /// What a delivered message, and a byte of it, cost all processes together.
+  private func cpu(of lines: [[String: String]], serverCPU: Double, delivered: Double) -> [Metric: Double] {
+    let cpu = lines.compactMap { $0["cpu"].flatMap(Double.init) }.reduce(serverCPU, +)
+    return [.cpuPerMessage: cpu / delivered, .cpuPerByte: cpu / (delivered * Double(configuration.size))]
   }
 
   private func throughput(
@@ -182,13 +201,11 @@ final class SystemRun {
     let elapsed = (end - start) / 1e9
     let messages = Double(count * configuration.publishers)
     let delivered = messages * Double(configuration.subscribers)
-    let cpu = values("cpu", sent + received).reduce(serverCPU, +)
     return [
       .messagesPerSecond: messages / elapsed,
       .bytesPerSecond: delivered * Double(configuration.size) / elapsed,
-      .cpuPerMessage: cpu / delivered, .cpuPerByte: cpu / (delivered * Double(configuration.size)),
       .serverCPU: serverCPU / 1e9 / elapsed, .serverMemory: server?.ownMemory ?? 0,
-    ]
+    ].merging(cpu(of: sent + received, serverCPU: serverCPU, delivered: delivered)) { first, _ in first }
   }
 
   /// Ends a system that does not do as it should; it has no further rounds.

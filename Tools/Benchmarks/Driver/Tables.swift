@@ -10,7 +10,10 @@ struct Tables {
   var text: String {
     let machine = results.machine
     let heading = "\(machine.date), \(machine.cores) cores of \(machine.processor), Linux \(machine.kernel)"
-    return ([heading] + Work.allCases.compactMap(table)).joined(separator: "\n\n")
+    let memory = results.nodeMemoryPerThousandTopics.map {
+      String(format: "memory of the node per 1,000 topics: %.2f MiB", $0 / 1_048_576)
+    }
+    return ([heading] + Work.allCases.compactMap(table) + [memory].compactMap { $0 }).joined(separator: "\n\n")
   }
 
   private func table(_ work: Work) -> String? {
@@ -18,7 +21,7 @@ struct Tables {
     guard !rows.isEmpty else { return nil }
     let table = TextTable<Measurement> { row in
       let floor = results.median(System.floor, work, Self.main(work), row.configuration)
-      let columns: [(String, String)] =
+      let figures: [(String, String)] =
         switch work {
         case .latency:
           [
@@ -29,12 +32,18 @@ struct Tables {
           [
             ("MESSAGES/s", Self.spread(row, .messagesPerSecond, Self.count)),
             ("GB/s", Self.spread(row, .bytesPerSecond) { String(format: "%.3f", $0 / 1e9) }),
-            ("CPU s/GB", Self.value(row, .cpuPerByte) { String(format: "%.3f", $0) }),
-            ("CPU s/M", Self.value(row, .cpuPerMessage) { String(format: "%.3f", $0 / 1e3) }),
-            ("NODE CPU", Self.value(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) }),
-            ("NODE MiB", Self.value(row, .serverMemory) { String(format: "%.1f", $0 / 1_048_576) }),
           ]
         }
+      let cpu = [
+        ("CPU s/GB", Self.spread(row, .cpuPerByte) { String(format: "%.3f", $0) }),
+        ("CPU s/M", Self.spread(row, .cpuPerMessage) { String(format: "%.3f", $0 / 1e3) }),
+      ]
+      let growth = [
+        ("POOL MiB", row.configuration.pool.map { "\($0 >> 20)" } ?? ""),
+        ("NODE CPU", Self.spread(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) }),
+        ("NODE MiB", Self.spread(row, .serverMemory) { String(format: "%.1f", $0 / 1_048_576) }),
+      ]
+      let columns = figures + cpu + (work == .growth ? growth : [])
       let ratio = row.median(Self.main(work)).flatMap { value in floor.map { String(format: "%.2f", value / $0) } }
       return [
         Column(title: work.rawValue.uppercased(), value: row.system),

@@ -32,6 +32,7 @@ struct peer {
   const char *place;
   const char *name;  // the last component of `place`: unique to the run
   int publishers, subscribers, index, topics;
+  size_t pool;  // bytes; 0 leaves it to the peer
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static inline void peer_fail(const char *format, ...) {
@@ -46,7 +47,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void peer_fail(con
 }
 
 static inline struct peer peer_parse(int argc, char **argv) {
-  struct peer peer = {"", 64, 1, PEER_BLOCK, "/tmp", "peer", 1, 1, 0, 1};
+  struct peer peer = {"", 64, 1, PEER_BLOCK, "/tmp", "peer", 1, 1, 0, 1, 0};
   if (argc < 2) peer_fail("no role");
   peer.role = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
@@ -58,6 +59,7 @@ static inline struct peer peer_parse(int argc, char **argv) {
     else if (!strcmp(argv[i], "--subscribers")) peer.subscribers = atoi(value);
     else if (!strcmp(argv[i], "--index")) peer.index = atoi(value);
     else if (!strcmp(argv[i], "--topics")) peer.topics = atoi(value);
+    else if (!strcmp(argv[i], "--pool")) peer.pool = strtoull(value, NULL, 10);
     else if (!strcmp(argv[i], "--mode"))
       peer.mode = !strcmp(value, "spin") ? PEER_SPIN : !strcmp(value, "adaptive") ? PEER_ADAPTIVE : PEER_BLOCK;
     else peer_fail("unknown option %s", argv[i]);

@@ -17,6 +17,8 @@ struct Arguments: @unchecked Sendable {
   var publishers: Int { Int(peer.publishers) }
   var index: Int { Int(peer.index) }
   var topics: Int { Int(peer.topics) }
+  /// Bytes; 0 leaves it to this peer.
+  var pool: Int { peer.pool }
 
   /// Many messages are published, and taken, at once: how the driver calls this program says so.
   let isBatching = CommandLine.arguments[0].hasSuffix("-batch")

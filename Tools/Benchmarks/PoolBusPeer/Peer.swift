@@ -30,7 +30,8 @@ enum PoolBusPeer {
 
 /// A small pool is what holds a fast publisher back, as the others' rings and windows do, and stays in the caches. Every
 /// topic needs a segment, and large payloads some room to be under way.
-let contribution = UInt64(max(32 << 20, 8 * arguments.size, arguments.topics * (256 << 10)))
+let contribution = UInt64(
+  arguments.pool > 0 ? arguments.pool : max(32 << 20, 8 * arguments.size, arguments.topics * (256 << 10)))
 
 func connect(embedded: Bool = false) async throws -> Bus {
   try await Bus.connect(
