@@ -1,4 +1,3 @@
-import Synchronization
 import Vocabulary
 
 @testable import PoolBus
@@ -6,8 +5,8 @@ import Vocabulary
 
 private let memories = [ScribbledSegment(1), ScribbledSegment(2), ScribbledSegment(3)]
 
-/// Whatever a publisher writes, and in whatever order segments are handed, sealed and taken, a subscription's cursor goes
-/// forward only, comes to an end, and gives back each segment once.
+/// Whatever a publisher writes, and in whatever order segments are handed, renewed, sealed and taken, a subscription's
+/// cursor goes forward only, comes to an end, and then holds nothing.
 ///
 /// Input: steps, each a byte that says which and to which segment, and what the step takes.
 func fuzzCursor(_ bytes: RawSpan) {
@@ -25,18 +24,20 @@ private struct Walk {
   private var cursor: StreamCursor
   private var epochs: [UInt32]
   /// What was read and is held on to, as samples are.
-  private var borrowed: [BorrowedSegment] = []
+  private var borrowed: [StreamCursor.Message] = []
   private var handed = 0
-  private let released = Count()
-
-  private final class Count: Sendable {
-    let value = Atomic(0)
-  }
+  private let held: [HeldSegment]
 
   init(topic: TopicName, firstSequence: UInt64) {
     self.topic = topic
     cursor = StreamCursor(topic: topic, stream: StreamID(rawValue: 1), firstSequence: firstSequence)
     epochs = memories.map { _ in 1 }
+    let doze = try? Doze()
+    held = memories.enumerated().map { index, memory in
+      HeldSegment(
+        mapping: memory.mapping, place: WakePage.firstPlace + UInt32(index),
+        subscription: SubscriptionID(rawValue: 1), doze: doze, node: nil)
+    }
   }
 
   mutating func step(_ input: inout InputReader) {
@@ -59,6 +60,7 @@ private struct Walk {
     case 7: memory.store(sealed: EpochCount(epoch: epoch, count: UInt32(input.byte() & 15)).word)
     case 8:
       let identity = SegmentIdentity(id: memory.mapping.id, epoch: epoch)
+      held[place].sealed(epoch)
       cursor.sealed(identity, slots: UInt32(input.byte() & 15))
     case 9:
       let (first, second) = (input.number(), input.number())
@@ -72,11 +74,7 @@ private struct Walk {
 
   private mutating func hand(_ place: Int) {
     handed += 1
-    let released = released
-    cursor.add(
-      BorrowedSegment(
-        reader: memories[place].reader(epoch: epochs[place]), topic: topic, stream: cursor.stream, onPass: {},
-        onRelease: { released.value.add(1, ordering: .relaxed) }))
+    cursor.add(held[place], epoch: epochs[place])
   }
 
   /// Reads until nothing is there; a limit of 1 takes messages one by one.
@@ -84,17 +82,19 @@ private struct Walk {
     // Each look takes a slot, a segment or a lost range, and there are no more of these.
     for _ in 0..<1 + handed * Int(ScribbledSegment.slotCount + 2) + 1024 {
       let before = cursor.expected
+      if let message = cursor.takeAtHand(limit: limit) {
+        require(message.slot.sequence == before, "message \(message.slot.sequence) came where \(before) was awaited")
+        require(cursor.expected > before, "it went from \(before) to \(cursor.expected)")
+        borrowed.append(message)
+        continue
+      }
       switch cursor.look() {
       case .message(let index, let slot):
         require(slot.sequence >= before, "message \(slot.sequence) comes after \(before) was awaited")
         plant(handed > 1 && slot.sequence > 4 && limit > 1, "a run in a second segment")
-        if limit > 1 {
-          let (segment, count) = cursor.takeRun(slot, at: index, limit: limit)
-          require(count > 0 && count <= limit, "a run of \(count) messages where \(limit) are wanted")
-          borrowed.append(segment)
-        } else {
-          borrowed.append(cursor.take(slot, at: index))
-        }
+        let message = cursor.take(slot, at: index, limit: limit)
+        require(message.count > 0 && message.count <= limit, "\(message.count) messages where \(limit) are wanted")
+        borrowed.append(message)
         require(cursor.expected > before || before == .max, "it went from \(before) to \(cursor.expected)")
       case .lagged(let range):
         require(range.lowerBound == before, "a lag of \(range), where \(before) is awaited")
@@ -112,7 +112,6 @@ private struct Walk {
     read(limit: 1)
     cursor.dropAll()
     borrowed.removeAll()
-    let released = released.value.load(ordering: .relaxed)
-    require(released == handed, "\(handed) segments were handed, and \(released) released")
+    require(held.allSatisfy { $0.lastBorrowed == nil }, "a segment is held, and nobody holds it")
   }
 }

@@ -59,7 +59,7 @@ struct FuzzedNode {
 
   mutating func connect() {
     guard clients.count < Self.mostClients else { return }
-    let client = core.clientConnected(processID: 1, userID: 0, now: now)
+    let client = core.clientConnected(processID: 1, peer: Peer(userID: 0), now: now)
     clients.append(client)
     // As a rule they are polite; step 1 says it another time, or wrong.
     if clients.count > 1 { tell(client, .hello(Hello(name: "fuzz"))) }
@@ -96,7 +96,7 @@ struct FuzzedNode {
       perform(core.segmentCreationFailed(segment, contents: contents, now: now))
     } else if core.segments[segment] != nil {
       stored.insert(segment)
-      perform(core.segmentCreated(segment, now: now))
+      perform(core.segmentCreated(segment, contents: contents, now: now))
     }
   }
 
@@ -149,7 +149,11 @@ struct FuzzedNode {
       case .disconnect(let client, _):
         require(client == sender, "\(client) is sent away for what another did")
         sentAway = client
-      default: break
+      case .examine(let offer, let client, _):
+        let memory = OfferedMemory.unsound("no memory comes with a fuzzed packet")
+        perform(core.offerExamined(offer, from: client, memory, contents: contents, now: now), after: sender)
+      case .forgetClient(let client): clients.removeAll { $0 == client }
+      case .keepWakePage, .dropWakePage: break
       }
     }
     require(core.ledger.isConserved, "the ledger does not sum to the contribution")
@@ -184,7 +188,16 @@ struct FuzzedNode {
 private struct FuzzedContents: SegmentContents {
   var log: [SegmentIdentity: [UInt64]] = [:]
 
+  // Some segments were renewed, and some who were handed one have read it.
+  func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
+    SegmentIdentity(id: segment.id, epoch: segment.epoch + UInt32(segment.id.rawValue % 5 / 4))
+  }
+  func noteJoins(_ count: UInt64, in segment: SegmentID) {}
+  func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool {
+    (segment.id.rawValue + subscription.rawValue).isMultiple(of: 3)
+  }
   func committed(in segment: SegmentIdentity) -> UInt32 { UInt32(log[segment]?.count ?? 0) }
+  func firstSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.first }
   func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last }
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
 }

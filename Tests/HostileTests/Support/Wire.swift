@@ -107,7 +107,8 @@ enum Say {
 struct Answer {
   enum Kind: UInt64 {
     case welcome = 1, refusal, publisherOpened, subscribed, streamIntroduced, streamEnded, leaseGranted, segmentHanded
-    case segmentSealed, forgetSegment, lagged, snapshot, subscriberJoined, subscriberLeft, giveBack
+    case segmentSealed, forgetSegment, lagged, snapshot, subscriberJoined, subscriberLeft, giveBack, segmentPromised
+    case retentionChanged
   }
 
   let kind: Kind
