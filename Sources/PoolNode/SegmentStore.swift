@@ -128,7 +128,18 @@ final class SegmentStore: SegmentContents {
     return try? reader.slot(at: 0).sequence
   }
 
-  func lastSequence(in segment: SegmentIdentity) -> UInt64? { try? reader(of: segment)?.lastSequence }
+  func lastSequence(in segment: SegmentIdentity) -> UInt64? {
+    var life = segment
+    // A life may end while it is looked at; the next one says what was before it. None lasts so short again and again.
+    for _ in 0..<64 {
+      guard let reader = reader(of: life) else { return nil }
+      if let last = try? reader.lastSequence { return last }
+      let next = currentLife(of: life)
+      guard next != life else { return nil }
+      life = next
+    }
+    return nil
+  }
 
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] {
     guard let reader = reader(of: segment) else { return [] }

@@ -86,6 +86,16 @@ extension WakePageOwner {
   }
 }
 
+extension WakePageOwner {
+  /// Takes back every acknowledgement.
+  public borrowing func clearPlaces() {
+    for place in WakePage.firstPlace..<WakePage.endOfPlaces {
+      // SAFETY: a place lies in the page, which is mapped for writing.
+      unsafe mapping.words(at: Int(place) * 8).pointee.store(0, ordering: .relaxed)
+    }
+  }
+}
+
 /// A publisher's, or the node's, view of one subscription's wake page. Any thread may look.
 public final class WakePageView: Sendable {
   private let mapping: Mapping

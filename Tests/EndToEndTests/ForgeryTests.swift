@@ -14,7 +14,7 @@ extension EndToEnd {
         try await place.startNode()
         publisher.tell("run")
         for (forgery, why) in [
-          ("nothing", "without its memory"), ("pipe", "could not inspect"),
+          ("nothing", "without its memory"), ("pipe", "is no memory file"),
           ("other-name", "was made as 'poolbus-segment-1'"), ("open-length", "its length is not sealed"),
           ("no-pages", "are backed with memory"), ("no-header", "does not begin like a segment"),
         ] {

@@ -147,7 +147,7 @@ extension EndToEnd {
         try await subscriber.ask("verify", "intact 4")
         try await place.startNode()
         for peer in [publisher, subscriber] { try await peer.line("node-rejoined") }
-        try await place.books("the samples are held") { $0.pool.sealed >= 4 * 3_000_000 }
+        try await place.books("the samples are held") { $0.pool.sealed + $0.pool.leased >= 4 * 3_000_000 }
         try await publisher.ask("publish 4", "published 8")
         try await subscriber.ask("take 4", "took 4 0")
         try await subscriber.ask("verify", "intact 4")

@@ -35,7 +35,7 @@ private struct Walk {
     let doze = try? Doze()
     held = memories.enumerated().map { index, memory in
       HeldSegment(
-        mapping: memory.mapping, place: WakePage.firstPlace + UInt32(index),
+        mapping: memory.mapping, stream: StreamID(rawValue: 1), place: WakePage.firstPlace + UInt32(index),
         subscription: SubscriptionID(rawValue: 1), doze: doze, node: nil)
     }
   }

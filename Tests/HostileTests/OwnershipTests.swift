@@ -73,6 +73,8 @@ extension Hostile {
         leased.seal(3)
         try await eventually("both messages are received") { bystanders.strange == 2 }
         for _ in 0..<3 { liar.say(Say.sealSegment(leased.segment, epoch: 1)) }
+        // From here on the segment's end is known.
+        #expect(try await liar.isHeard())
         leased.write(sequence: 3, at: 3)
         leased.commit(4)
         leased.seal(4)

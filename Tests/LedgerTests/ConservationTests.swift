@@ -42,7 +42,9 @@ import Vocabulary
     var (ledger, segment) = try ledger(pages: 1)
     #expect(ledger.requestLease(4, stream: stream, capacity: Self.page, now: 5).contains { $0.isRefusal } == false)
     ledger.usage.leased -= 1
-    #expect(ledger.seal(segment.id, LogEnd(epoch: segment.epoch, slots: 1), now: 6).contains(.refuse(lease: 4, .outOfBalance)))
+    #expect(
+      ledger.seal(segment.id, LogEnd(epoch: segment.epoch, slots: 1), now: 6).contains(.refuse(lease: 4, .outOfBalance))
+    )
   }
 
   @Test func whatIsPublishedFlowsOn() throws {

@@ -186,7 +186,7 @@ struct TestStream {
       held: HeldSegment(
         mapping: try ReadMapping(
           descriptor: try file.readOnlyDescriptor(), id: identity.id, capacity: file.capacity, populate: false),
-        place: place, subscription: SubscriptionID(rawValue: 1), doze: doze, node: nil))
+        stream: cursor.stream, place: place, subscription: SubscriptionID(rawValue: 1), doze: doze, node: nil))
     if isHanded { hand(segment) }
     return segment
   }

@@ -62,7 +62,6 @@ struct Listeners {
     }
   }
 
-
   /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
   func mustBeRung() -> Bool {
     if !observers.isEmpty || !silent.isEmpty { return true }

@@ -10,7 +10,9 @@ import Vocabulary
 /// and is told by message.
 final class HeldSegment: Sendable {
   let mapping: ReadMapping
+  let stream: StreamID
   private let place: UInt32
+  private let generation: UInt32
   private let subscription: SubscriptionID
   private let doze: Doze?
   private let node: NodeConnection?
@@ -28,15 +30,23 @@ final class HeldSegment: Sendable {
   /// - Parameters:
   ///   - place: where in the wake page; 0 for nowhere.
   ///   - node: nil in tests that have none.
-  init(mapping: ReadMapping, place: UInt32, subscription: SubscriptionID, doze: Doze?, node: NodeConnection?) {
+  init(
+    mapping: ReadMapping, stream: StreamID, place: UInt32, subscription: SubscriptionID, doze: Doze?,
+    node: NodeConnection?
+  ) {
     self.mapping = mapping
+    self.stream = stream
     self.place = doze == nil ? 0 : place
+    generation = doze?.generation ?? 0
     self.subscription = subscription
     self.doze = doze
     self.node = node
   }
 
   var id: SegmentID { mapping.id }
+
+  /// The last life that was released; the first if none was.
+  var releasedEpoch: UInt32 { max(released.load(ordering: .sequentiallyConsistent), 1) }
 
   /// The life that is read, or was read last, as long as somebody borrows it.
   var lastBorrowed: BorrowedSegment? {
@@ -73,7 +83,7 @@ final class HeldSegment: Sendable {
 
   /// Nobody reads this life any more.
   func release(_ epoch: UInt32) {
-    doze?.acknowledge(identity(epoch), at: place)
+    doze?.acknowledge(identity(epoch), at: place, in: generation)
     released.store(epoch, ordering: .sequentiallyConsistent)
     if isAwaited(epoch) { node?.send(.releaseSegment(identity(epoch), by: subscription)) }
   }

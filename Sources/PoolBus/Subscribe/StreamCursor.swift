@@ -81,9 +81,14 @@ struct StreamCursor {
     let epoch = max(epoch, held.mapping.epoch)
     guard let index = segments.firstIndex(where: { $0.held.id == held.id }) else {
       segments.append(OpenSegment(held, borrow(held, epoch)))
-      return
+      return leaveIfKnown(segments.count - 1)
     }
-    if segments[index].reader.identity.epoch < epoch { begin(epoch, at: index) }
+    if segments[index].reader.identity.epoch < epoch {
+      begin(epoch, at: index)
+    } else if segments[index].segment == nil {
+      // Read before the node said so, and released before it heard of that.
+      held.release(epoch)
+    }
   }
 
   mutating func end() { hasEnded = true }
@@ -98,8 +103,16 @@ struct StreamCursor {
       return
     }
     segments[index].end = slots
-    // Released now if it is read, as nobody may look for more.
-    if segments[index].segment == nil || segments[index].next >= slots { finish(index) }
+    leaveIfKnown(index)
+  }
+
+  /// Releases a life at once if it holds nothing that was not read before, as nobody may look for more.
+  private mutating func leaveIfKnown(_ index: Int) {
+    if segments[index].segment == nil {
+      finish(index)
+    } else if case .exhausted? = try? peek(index) {
+      finish(index)
+    }
   }
 
   mutating func lose(_ range: ClosedRange<UInt64>) {
@@ -110,12 +123,6 @@ struct StreamCursor {
   /// The segment is taken away: what is unread of it is lost (the node says which messages those are).
   mutating func drop(_ id: SegmentID) {
     while let index = segments.firstIndex(where: { $0.held.id == id }) { finish(index) }
-  }
-
-  /// Forgets what is read to its end.
-  mutating func dropResting() {
-    segments.removeAll { $0.segment == nil }
-    atHand = 0
   }
 
   /// Lets go of everything.

@@ -9,7 +9,7 @@ extension SubscriptionCore {
     var wakePage: CInt?
     var cursors: [RejoinCursor]
     var offers: [SegmentOffer]
-    /// What was only mapped is let go with this: the next node writes no adopted memory anew, and so hands none warm.
+    /// What is mapped of streams that are over is let go with this.
     var dropped: [HeldSegment]
   }
 
@@ -29,14 +29,17 @@ extension SubscriptionCore {
       var offers: [SegmentID: SegmentOffer] = [:]
       // First of all: what is let go of from here on, the next node must hear.
       for held in state.held.values { held.releaseByMessage() }
-      func offer(_ segment: BorrowedSegment, _ progress: OfferSegment.Progress) {
-        let mapping = segment.reader.mapping
-        guard let descriptor = mapping.descriptor else { return }
-        offers[mapping.id] = SegmentOffer(
+      doze?.forgetAcknowledgements()
+      func offer(_ held: HeldSegment, _ epoch: UInt32, _ progress: OfferSegment.Progress) {
+        guard let descriptor = held.mapping.descriptor else { return }
+        offers[held.id] = SegmentOffer(
           message: OfferSegment(
-            segment: segment.reader.identity, capacity: UInt64(mapping.capacity), stream: segment.stream,
-            use: .reading(id, progress)),
-          descriptor: descriptor, owner: segment)
+            segment: SegmentIdentity(id: held.id, epoch: epoch), capacity: UInt64(held.mapping.capacity),
+            stream: held.stream, use: .reading(id, progress)),
+          descriptor: descriptor, owner: held)
+      }
+      func offer(_ segment: BorrowedSegment, _ progress: OfferSegment.Progress) {
+        offer(segment.held, segment.reader.identity.epoch, progress)
       }
       for cursor in state.cursors {
         cursors[cursor.stream] = RejoinCursor(
@@ -52,11 +55,13 @@ extension SubscriptionCore {
         offer(segment, .passed)
       }
       for index in state.cursors.indices {
-        // What rests is not renewed any more: its publisher gives it to the next node.
-        state.cursors[index].dropResting()
         for open in state.cursors[index].segments {
           if let segment = open.segment { offer(segment, .unread) }
         }
+      }
+      // What is only mapped may hold later messages by now, of which the node before had no time to tell.
+      for held in state.held.values where offers[held.id] == nil && cursors[held.stream] != nil {
+        offer(held, held.releasedEpoch, .released)
       }
       let dropped = state.held.filter { offers[$0.key] == nil }
       for id in dropped.keys { state.held[id] = nil }

@@ -12,7 +12,7 @@ final class SubscriptionCore: Sendable {
   let observer: HandleQueue?
   private let node: NodeConnection
   /// Written with the state's lock held only.
-  private let doze: Doze?
+  let doze: Doze?
   let state = Mutex(State())
 
   struct State: ~Copyable {
@@ -166,7 +166,9 @@ final class SubscriptionCore: Sendable {
           descriptor: descriptor, id: id, capacity: Int(clamping: handed.capacity), populate: true,
           keepsDescriptor: node.rejoins,
           onUnmap: { node.send(.segmentUnmapped(id, by: subscription)) })
-        held = HeldSegment(mapping: mapping, place: handed.place, subscription: subscription, doze: doze, node: node)
+        held = HeldSegment(
+          mapping: mapping, stream: handed.stream, place: handed.place, subscription: subscription, doze: doze,
+          node: node)
       } catch {
         node.send(.releaseSegment(handed.segment, by: self.id))
         node.send(.segmentUnmapped(id, by: self.id))
