@@ -49,7 +49,8 @@ extension NodeCore {
 
       case .hand(let segment, let subscription, let stream, let warm):
         guard let record = segments[segment.id] else { break }
-        if record.places[subscription] == nil {
+        // Not to one of an earlier node's, whose number, in a word that stays behind, could be taken for one of this life's.
+        if record.places[subscription] == nil, life.gave(segment.id) {
           actions += assignPlace(for: segment.id, of: stream, to: subscription)
         }
         let handed = SegmentHanded(

@@ -124,8 +124,10 @@ extension EndToEnd {
         try await killNode(in: place)
         try await place.startNode()
         for peer in [publisher, subscriber] { try await peer.line("node-rejoined") }
-        let books = try await place.books("the new node knows who holds what") { $0.clients.count == 3 }
-        #expect(books.pool.sealed > 10 << 20 && books.holders.contains { $0.subscription != nil })
+        let books = try await place.books("the new node knows who holds what") { books in
+          books.clients.count == 3 && books.pool.sealed + books.pool.leased > 10 << 20
+            && books.holders.contains { $0.subscription != nil }
+        }
         #expect(books.streams.map(\.lastSequence) == [4000] && books.subscriptions.count == 1)
         let late = try await place.subscriber("topic --sizes 5000")
         try await publisher.ask("publish 100", "published 4100")

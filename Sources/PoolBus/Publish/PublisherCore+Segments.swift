@@ -1,0 +1,155 @@
+import BusProtocol
+import Platform
+import PooledMemory
+import Vocabulary
+
+// Which segments a publisher writes to: it renews those that all have read, leases others ahead of need, and gives back
+// what others wait for.
+
+extension PublisherCore {
+  /// Room in the segment that is the current one from then on: one that rests and that all have read, or one that was
+  /// leased ahead.
+  func reserveNext<Room: Sendable>(
+    _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
+  ) -> Attempt<Room>? {
+    guard state.ended != .closed, let (next, isRenewed) = nextSegment(for: wish, in: &state) else { return nil }
+    guard let room = reserve(next.log) else {
+      // It came with less room than it was asked for; it goes back unused.
+      retire(next, in: &state)
+      return nil
+    }
+    if let current = state[wish.lane].current { retire(current, in: &state) }
+    state[wish.lane].begin(with: next, isRenewed: isRenewed, now: Clock.monotonicNanoseconds)
+    if next.needsSuccessor { leaseAhead(of: next, in: &state) }
+    retireIfFull(next, wish.byteCount, in: &state)
+    return .reserved(next, room)
+  }
+
+  private func nextSegment(for wish: Wish, in state: inout State) -> (LeasedSegment, isRenewed: Bool)? {
+    let listeners = state.listeners
+    if let rested = state[wish.lane].takeRested(for: wish.capacity, where: { mayBeRenewed($0, listeners) }) {
+      rested.begin(epoch: rested.log.identity.epoch + 1, after: state.nextSequence &- 1)
+      return (rested, true)
+    }
+    guard let index = state[wish.lane].ahead.firstIndex(where: { $0.log.capacity >= wish.capacity }) else { return nil }
+    return (state[wish.lane].ahead.remove(at: index), false)
+  }
+
+  private func mayBeRenewed(_ segment: LeasedSegment, _ listeners: Listeners) -> Bool {
+    segment.log.identity.epoch < .max && listeners.haveRead(segment)
+  }
+
+  /// Leases the stream's next segment before this one is full, so that the publisher need not wait for its pages; unless
+  /// one is at rest that all have read.
+  func leaseAhead(of current: LeasedSegment, in state: inout State) {
+    current.hasSuccessor = true
+    let (kind, listeners) = (current.lane, state.listeners)
+    guard state[kind].ahead.isEmpty, state.ended == nil, !state.isShort,
+      let capacity = state[kind].capacityAhead(limit: limit),
+      !state.requests.values.contains(where: { $0.lane == kind }),
+      !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
+    else { return }
+    _ = request(capacity, capacity, kind, isAhead: true, in: &state)
+  }
+
+  func request(
+    _ capacity: Int, _ minimum: Int, _ kind: Lane.Kind, isAhead: Bool, in state: inout State
+  ) -> UInt64 {
+    let id = node.nextRequest()
+    state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
+    node.requestLease(
+      RequestLease(
+        request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead, minimum: UInt64(minimum)),
+      for: self)
+    return id
+  }
+
+  /// Gives back what stands in the lease's way: who waits must not hold what others wait for.
+  func makeRoom(for wish: Wish, in state: inout State) {
+    state.isShort = true
+    sealUnused(andAhead: false, in: &state)
+    // The segment that has no room for the wish. With `.fail` nothing waits, and smaller messages may still fit.
+    if whenFull != .fail, let current = state[wish.lane].current {
+      state[wish.lane].current = nil
+      retire(current, in: &state)
+    }
+    // A payload near the limit needs also what is held for others.
+    let unsealed = state.held.values.reduce(0) { $0 + ($1.isSealed ? 0 : $1.log.capacity) }
+    guard wish.capacity > limit - unsealed else { return }
+    sealUnused(in: &state)
+    retireCurrent(in: &state)
+  }
+
+  // MARK: - A segment's life ends
+
+  /// Retires a segment that has no room for another such message: it is read, and can be written anew, the sooner.
+  func retireIfFull(_ segment: LeasedSegment, _ byteCount: Int, in state: inout State) {
+    guard segment.log.freeByteCount < byteCount + SegmentLayout.slotByteCount else { return }
+    state[segment.lane].current = nil
+    retire(segment, in: &state)
+  }
+
+  private func retireCurrent(in state: inout State) {
+    for kind in [Lane.Kind.small, .large] {
+      if let current = state[kind].current.take() { retire(current, in: &state) }
+    }
+  }
+
+  /// No further loans from it; its life ends as soon as the last that is out has come back.
+  func retire(_ segment: LeasedSegment, in state: inout State) {
+    segment.isRetired = true
+    restIfDone(segment, in: &state)
+  }
+
+  func restIfDone(_ segment: LeasedSegment, in state: inout State) {
+    guard segment.isRetired, segment.log.outstanding == 0, !segment.log.isSealed else { return }
+    segment.log.seal()
+    rest(segment, in: &state)
+  }
+
+  /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
+  /// else it is the node's to reclaim.
+  func rest(_ segment: LeasedSegment, in state: inout State) {
+    guard !state.isShort, !state.isRetained, !segment.isAdopted, segment.log.committed > 0 else { return seal(segment) }
+    segment.joins = segment.log.joins
+    state[segment.lane].resting.append(segment)
+    if state[segment.lane].resting.count > Lane.mostResting, !state.isNodeGone {
+      seal(state[segment.lane].resting.removeFirst())
+    }
+  }
+
+  func seal(_ segment: LeasedSegment) {
+    segment.isSealed = true
+    node.send(.sealSegment(segment.log.identity))
+  }
+
+  // MARK: - Others need memory
+
+  /// Others wait for memory: all goes back, as soon as it is read, and the next lease will be of less.
+  func giveBack() {
+    state.withLock { state in
+      state.isShort = true
+      sealUnused(in: &state)
+      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink() }
+      retireCurrent(in: &state)
+    }
+  }
+
+  /// Whether the node keeps the topic's messages beyond acknowledgement, from now on.
+  func retain(_ isRetained: Bool) {
+    state.withLock { state in
+      state.isRetained = isRetained
+      if isRetained { sealUnused(in: &state) }
+    }
+  }
+
+  /// Seals what rests, and what was leased ahead.
+  private func sealUnused(andAhead: Bool = true, in state: inout State) {
+    for kind in [Lane.Kind.small, .large] {
+      for segment in state[kind].takeUnused(andAhead: andAhead) {
+        if !segment.log.isSealed { segment.log.seal() }
+        seal(segment)
+      }
+    }
+  }
+}
