@@ -80,7 +80,14 @@ extension Ledger {
     _ actions: inout [LedgerAction]
   ) {
     for segment in streams[stream]?.segments ?? [] {
-      guard let record = segments[segment], !record.handed.contains(id) else { continue }
+      guard let record = segments[segment] else { continue }
+      guard !record.handed.contains(id) else {
+        // It has it from the node before, and may not know that nothing more comes.
+        if record.state != .leased {
+          actions.append(.tellSealed(record.identity, to: id, stream: stream, slots: record.slots))
+        }
+        continue
+      }
       if owes(segment, to: id, contents) {
         promise(segment, to: id, now: now)
       } else if record.promises[id] != nil {
