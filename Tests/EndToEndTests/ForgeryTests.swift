@@ -5,7 +5,7 @@ extension EndToEnd {
   @Suite struct Forgeries {
     @Test("Forged memory is refused in words, its client sent away; those who go on with the node notice nothing")
     func memory() async throws {
-      try await Workplace.with(contribution: 64 << 20) { place in
+      try await Workplace.with(contribution: 2 << 30) { place in
         let subscriber = try await place.subscriber("* --sizes 1000")
         let publisher = try await place.publisher("a --sizes 1000")
         try await publisher.ask("publish 500", "published 500")

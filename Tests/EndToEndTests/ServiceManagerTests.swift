@@ -28,7 +28,7 @@ extension EndToEnd {
         let loan = try await publisher.loan(byteCount: 100)
         try loan.publish()
         let kept = try ear.next("FDSTORE=1")
-        let name = try #require(kept.text.split(separator: "\n").first { $0.hasPrefix("FDNAME=poolbus-segment-1-") })
+        let name = try #require(kept.text.split(separator: "\n").first { $0.hasPrefix("FDNAME=poolbus-segment-") })
         #expect(try MemoryFile.seals(of: kept.raw).isSuperset(of: [.shrink, .grow]))
         #expect(SegmentLayout.allows(capacity: try MemoryFile.byteCount(of: kept.raw)))
 
