@@ -95,6 +95,40 @@ import Vocabulary
     #expect(stream.hasAcknowledged(segment))
   }
 
+  /// A publisher can begin a life, and a reader find and read it, before the node's word of it comes.
+  @Test func aBorrowedLifeIsNotAcknowledgedWhenTheNodeHandsItLate() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    stream.publish(in: segment)
+    segment.writer.seal()
+    #expect(try stream.readAll() == [1])
+    segment.writer.begin(epoch: 2, after: 1)
+    stream.publish(in: segment)
+    segment.writer.seal()
+    guard case .message(let index, let slot) = stream.cursor.look() else { throw NoMessage() }
+    var sample: StreamCursor.Message? = stream.cursor.take(slot, at: index)
+    stream.hand(segment, epoch: 2)
+    #expect(!stream.hasAcknowledged(segment) && sample != nil)
+    sample = nil
+    #expect(stream.hasAcknowledged(segment))
+  }
+
+  /// The node's word of a life may come when the publisher, and the reader, have gone on.
+  @Test func aLateSealOfAnEarlierLifeTakesNothingBack() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    stream.publish(in: segment)
+    segment.writer.seal()
+    #expect(try stream.readAll() == [1])
+    segment.writer.begin(epoch: 2, after: 1)
+    stream.publish(in: segment)
+    segment.writer.seal()
+    #expect(try stream.readAll() == [2])
+    segment.held.sealed(1)
+    stream.cursor.sealed(SegmentIdentity(id: segment.writer.id, epoch: 1), slots: 1)
+    #expect(stream.hasAcknowledged(segment) && segment.held.releasedEpoch == 2)
+  }
+
   @Test func aLifeThatTheNodeSealedIsNotFollowed() throws {
     var stream = try TestStream()
     let segment = try stream.lease(place: WakePage.firstPlace)
@@ -191,8 +225,8 @@ struct TestStream {
     return segment
   }
 
-  mutating func hand(_ segment: Segment) {
-    cursor.add(segment.held, epoch: 1)
+  mutating func hand(_ segment: Segment, epoch: UInt32 = 1) {
+    cursor.add(segment.held, epoch: epoch)
   }
 
   func hasAcknowledged(_ segment: Segment) -> Bool {

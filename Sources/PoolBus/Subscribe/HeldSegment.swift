@@ -88,6 +88,17 @@ final class HeldSegment: Sendable {
     if isAwaited(epoch) { node?.send(.releaseSegment(identity(epoch), by: subscription)) }
   }
 
+  /// The node speaks of a life that it may not know to be released: told again, if it is. What is borrowed is released
+  /// when it is dropped, and not before.
+  func repeatRelease(of epoch: UInt32) {
+    guard released.load(ordering: .sequentiallyConsistent) >= epoch, isAwaited(epoch) else { return }
+    node?.send(.releaseSegment(identity(epoch), by: subscription))
+  }
+
+  /// Says of a life that its publisher has left behind that nobody will read it. The wake page goes on speaking of the
+  /// life that is read.
+  func disclaim(_ epoch: UInt32) { node?.send(.releaseSegment(identity(epoch), by: subscription)) }
+
   private func isAwaited(_ epoch: UInt32) -> Bool {
     place == 0 || awaited.load(ordering: .sequentiallyConsistent) == epoch
       || isByMessage.load(ordering: .sequentiallyConsistent)

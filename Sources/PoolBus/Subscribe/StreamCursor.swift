@@ -85,9 +85,9 @@ struct StreamCursor {
     }
     if segments[index].reader.identity.epoch < epoch {
       begin(epoch, at: index)
-    } else if segments[index].segment == nil {
-      // Read before the node said so, and released before it heard of that.
-      held.release(epoch)
+    } else {
+      // Found in the memory itself before the node spoke of it; it may even be read already.
+      held.repeatRelease(of: epoch)
     }
   }
 
@@ -98,8 +98,8 @@ struct StreamCursor {
     guard let index = segments.firstIndex(where: { $0.held.id == identity.id }) else { return }
     if segments[index].reader.identity.epoch < identity.epoch { begin(identity.epoch, at: index) }
     guard segments[index].reader.identity.epoch == identity.epoch else {
-      // The publisher has gone on though it had sealed: that life is nothing to be read.
-      segments[index].held.release(identity.epoch)
+      // The publisher has gone on already: that life is nothing to be read.
+      segments[index].held.disclaim(identity.epoch)
       return
     }
     segments[index].end = slots
