@@ -143,7 +143,7 @@ import Testing
     #expect(rules(evidence) == [])
   }
 
-  @Test("A loan that was refused for want of memory while nothing was done to the node")
+  @Test("A loan that was refused for want of memory, or of a descriptor, while nothing was done that takes them")
   func refusals() {
     var evidence = evidence()
     evidence.streams[0].refusals = [.poolExhausted]
@@ -151,6 +151,10 @@ import Testing
     evidence.streams[0].refusals = [.outOfMemory]
     #expect(rules(evidence) == [.failure])
     evidence.harm = [.init(target: .node, fault: .exhaustMemory(largest: 0, milliseconds: 1), time: 1)]
+    #expect(rules(evidence) == [])
+    evidence.harm = [.init(target: .worker(2), fault: .exhaustDescriptors(spare: 0, milliseconds: 1), time: 1)]
+    #expect(rules(evidence) == [.failure])
+    evidence.harm = [.init(target: .worker(1), fault: .exhaustDescriptors(spare: 0, milliseconds: 1), time: 1)]
     #expect(rules(evidence) == [])
   }
 

@@ -86,29 +86,29 @@ struct Checker {
     if let failure = stream.failure, !isExcused(failure.reason, of: worker) {
       add(.failure, "\(stream.name) came to its end by \(failure.reason), and nothing was done that explains it")
     }
-    for refusal in Set(stream.refusals) where !mayRefuse(refusal) {
+    for refusal in Set(stream.refusals) where !mayRefuse(refusal, to: worker) {
       add(.failure, "\(stream.name) was refused a loan by \(refusal), and nothing was done that explains it")
     }
   }
 
-  private func mayRefuse(_ reason: Failure) -> Bool {
+  /// A segment takes memory of the node, and a descriptor of both.
+  private func mayRefuse(_ reason: Failure, to worker: Target) -> Bool {
     switch reason {
     case .poolExhausted: true
     case .outOfMemory:
-      evidence.wasHarmed(.node) { fault in
-        switch fault {
-        case .exhaustMemory, .exhaustDescriptors: true
-        default: false
-        }
-      }
+      hadNoDescriptors(worker) || hadNoDescriptors(.node)
+        || evidence.wasHarmed(.node) { if case .exhaustMemory = $0 { true } else { false } }
     default: false
     }
   }
 
+  private func hadNoDescriptors(_ target: Target) -> Bool {
+    evidence.wasHarmed(target) { if case .exhaustDescriptors = $0 { true } else { false } }
+  }
+
   /// Whether an end may come to a process by what was done to it, or to the node.
   private func isExcused(_ reason: Failure, of worker: Target) -> Bool {
-    let isExhausted = evidence.wasHarmed(worker) { if case .exhaustDescriptors = $0 { true } else { false } }
-    if isExhausted { return true }
+    if hadNoDescriptors(worker) { return true }
     let isRestarted = evidence.wasHarmed(.node) { if case .restart = $0 { true } else { false } }
     return reason == .nodeLost && isRestarted && !evidence.expectsRejoin
   }
