@@ -7,6 +7,9 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The node is gone, and what was asked for needs one. With ``NodeLossPolicy/rejoin(within:)`` that is thrown by a
   /// publisher that does not wait, or not for so long, and by everything once no node came back in time; try again when
   /// ``Bus/nodeEvents`` tells that it is back. What is mapped stays readable.
+  ///
+  /// `publish` throws it if the node lives but has ended this client's connection, or this client has: nothing more is
+  /// handed on then, and whether this last message was, nobody can tell.
   case nodeLost
   /// The pool or the topic's quota is full, and the publisher's policy gave up. The text says who holds what.
   case poolExhausted(String)

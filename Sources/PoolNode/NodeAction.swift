@@ -38,6 +38,8 @@ protocol SegmentContents {
   func currentLife(of segment: SegmentIdentity) -> SegmentIdentity
   /// Says in the segment how many subscriptions have joined its stream, before one looks at what it holds.
   func noteJoins(_ count: UInt64, in segment: SegmentID)
+  /// Says in the segment that its stream is closed, before one looks at what it holds for the last time.
+  func noteClosed(_ segment: SegmentID)
   /// Whether the subscription says at this place of its wake page that it has read this life.
   func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool
   /// Committed slots; 0 if the segment is not in this epoch (yet).

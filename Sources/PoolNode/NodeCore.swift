@@ -162,6 +162,7 @@ struct NodeCore {
     streams[stream]?.isClosed = true
     var ends: [SegmentID: LogEnd] = [:]
     for segment in ledger.unsealedSegments(of: stream) {
+      contents.noteClosed(segment.id)
       ends[segment.id] = end(of: contents.currentLife(of: segment), stream, contents: contents)
     }
     // What its publisher mapped but did not live to report is handed on, too, and nobody else shall write it.

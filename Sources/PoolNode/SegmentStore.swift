@@ -115,6 +115,8 @@ final class SegmentStore: SegmentContents {
     return SegmentIdentity(id: segment.id, epoch: max(epoch, segment.epoch))
   }
 
+  func noteClosed(_ segment: SegmentID) { stored[segment]?.file.noteClosed() }
+
   func noteJoins(_ count: UInt64, in segment: SegmentID) { stored[segment]?.file.noteJoins(count) }
 
   func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool {

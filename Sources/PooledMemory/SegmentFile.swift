@@ -67,10 +67,18 @@ public struct SegmentFile: ~Copyable, Sendable {
   /// Says in the header how many subscriptions have joined the stream. Call it before looking at what is committed: see
   /// ``SegmentWriter/joins``. Without effect in an earlier node's file, which its publisher does not renew.
   public borrowing func noteJoins(_ count: UInt64) {
+    note(count, at: SegmentLayout.joinsOffset)
+  }
+
+  /// Says in the header that the node takes nothing more of the publisher's. Call it before looking at what is
+  /// committed: see ``SegmentWriter/isClosed``. Without effect in an earlier node's file, which is never written anew.
+  public borrowing func noteClosed() { note(1, at: SegmentLayout.closedOffset) }
+
+  private borrowing func note(_ value: UInt64, at offset: Int) {
     switch header {
     case .some(let header):
-      // SAFETY: the word lies in the header page, which is mapped for writing.
-      unsafe header.words(at: SegmentLayout.joinsOffset).pointee.store(count, ordering: .relaxed)
+      // SAFETY: the node's words lie in the header page, which is mapped for writing.
+      unsafe header.words(at: offset).pointee.store(value, ordering: .relaxed)
       WakePage.fence()
     case .none: break
     }

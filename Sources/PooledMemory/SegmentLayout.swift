@@ -38,6 +38,7 @@ public enum SegmentLayout {
   static let sealedOffset = 72
   static let baseOffset = 80
   static let joinsOffset = 128
+  static let closedOffset = 136
 
   /// Whether a payload can be aligned so: a power of two up to 2 MiB.
   public static func allows(alignment: Int) -> Bool {

@@ -63,6 +63,16 @@ public final class SegmentWriter: @unchecked Sendable {
     return unsafe mapping.words(at: SegmentLayout.joinsOffset).pointee.load(ordering: .relaxed)
   }
 
+  /// Whether the node takes nothing more of this publisher's, as it has ended its connection.
+  ///
+  /// The node notes it here, fences, and looks at what is committed: that is what readers are given. The publisher
+  /// commits, calls ``WakePage/fence()``, and looks here. So each message is either among what the node saw, or its
+  /// publisher learns that it may not be; it is both if the two come together.
+  public var isClosed: Bool {
+    // SAFETY: the word lies in the header page.
+    unsafe mapping.words(at: SegmentLayout.closedOffset).pointee.load(ordering: .relaxed) != 0
+  }
+
   /// Begins a new life with an empty log; nothing may be outstanding.
   ///
   /// Readers of the life before find an empty log, as both shared words name the epoch they speak of.

@@ -192,6 +192,7 @@ private struct FuzzedContents: SegmentContents {
   func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
     SegmentIdentity(id: segment.id, epoch: segment.epoch + UInt32(segment.id.rawValue % 5 / 4))
   }
+  func noteClosed(_ segment: SegmentID) {}
   func noteJoins(_ count: UInt64, in segment: SegmentID) {}
   func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool {
     (segment.id.rawValue + subscription.rawValue).isMultiple(of: 3)

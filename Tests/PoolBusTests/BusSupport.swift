@@ -8,11 +8,19 @@ import Testing
 func withBus(
   contribution: UInt64 = 64 << 20, _ body: (Bus) async throws -> Void
 ) async throws {
+  try await withNode(contribution: contribution) { bus, _, _ in try await body(bus) }
+}
+
+/// - Parameter body: is told, too, how others connect to the same node.
+func withNode(
+  contribution: UInt64 = 64 << 20, _ body: (Bus, BusConfiguration, InProcessTransport) async throws -> Void
+) async throws {
   let directory = FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
   let configuration = BusConfiguration(
     socketPath: "\(directory)/node.sock", embeddedNode: .init(contribution: contribution))
-  let bus = try await Bus.connect(configuration, transport: InProcessTransport())
-  try await body(bus)
+  let transport = InProcessTransport()
+  let bus = try await Bus.connect(configuration, transport: transport)
+  try await body(bus, configuration, transport)
   await bus.close()
   #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == [])
   try FileManager.default.removeItem(atPath: directory)

@@ -93,6 +93,7 @@ struct FakeContents: SegmentContents {
   func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
     SegmentIdentity(id: segment.id, epoch: max(segment.epoch, renewed[segment.id] ?? 0))
   }
+  func noteClosed(_ segment: SegmentID) {}
   func noteJoins(_ count: UInt64, in segment: SegmentID) {}
   func hasAcknowledged(_ segment: SegmentIdentity, by subscription: SubscriptionID, at place: UInt32) -> Bool {
     acknowledged[subscription]?.contains(segment) ?? false

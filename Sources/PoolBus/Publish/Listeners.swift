@@ -63,10 +63,11 @@ struct Listeners {
   }
 
   /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
+  ///
+  /// Call ``WakePage/fence()`` between the commit and this.
   func mustBeRung() -> Bool {
     if !observers.isEmpty || !silent.isEmpty { return true }
     if listeners.isEmpty { return false }
-    WakePage.fence()
     // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
     var index = 0
     while index < listeners.count {

@@ -41,13 +41,14 @@ public struct Loan: ~Copyable, Sendable {
   /// Publishes the payload; the loan is gone.
   ///
   /// - Throws: ``BusError/closed`` if the publisher was closed meanwhile; nothing is published then.
+  ///   ``BusError/nodeLost`` if the node has ended this client's connection; this message may have been the last.
   public consuming func publish() throws(BusError) {
     try publish(byteCount: reservation.byteCount)
   }
 
   /// Publishes the first `byteCount` bytes of the room; the loan is gone.
   ///
-  /// - Throws: ``BusError/beyondLoan(byteCount:loaned:)``, ``BusError/closed``; nothing is published then.
+  /// - Throws: ``BusError/beyondLoan(byteCount:loaned:)``; nothing is published then. Else as ``publish()``.
   public consuming func publish(byteCount: Int) throws(BusError) {
     guard byteCount >= 0, byteCount <= reservation.byteCount else {
       throw .beyondLoan(byteCount: byteCount, loaned: reservation.byteCount)

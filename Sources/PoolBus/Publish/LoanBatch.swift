@@ -35,6 +35,7 @@ public struct LoanBatch: ~Copyable, Sendable {
   /// Publishes all messages, in order; the batch is gone.
   ///
   /// - Throws: ``BusError/closed`` if the publisher was closed meanwhile; nothing is published then.
+  ///   ``BusError/nodeLost`` if the node has ended this client's connection; this message may have been the last.
   public consuming func publish() throws(BusError) {
     isPublished = true
     try writer.publisher.commit(run, in: writer)

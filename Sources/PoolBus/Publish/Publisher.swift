@@ -6,7 +6,7 @@ import Vocabulary
 ///
 /// Closed when it is let go: what was published stays until everybody has read it.
 public final class Publisher: Sendable {
-  private let core: PublisherCore
+  let core: PublisherCore
 
   init(_ core: PublisherCore) { self.core = core }
 

@@ -58,11 +58,18 @@ extension PublisherCore {
         stream: stream, topic: topic, whenFull: whenFull, retention: retention,
         lastSequence: state.nextSequence &- 1,
         listeners: Array(state.listeners.subscriptions.prefix(RejoinPublisher.maximumListenerCount)))
-      // Who may read what another node handed over is not known for sure: none of it is written anew.
-      for segment in state.held.values { segment.isAdopted = true }
-      for kind in [Lane.Kind.small, .large] {
-        for segment in state[kind].takeUnused(andAhead: false) { segment.isSealed = true }
+      // Who may read what another node handed over is not known for sure, and the next node can't say in it that it
+      // takes no more: nothing is written there but the loans that are out.
+      for segment in state.held.values {
+        segment.isAdopted = true
+        segment.isRetired = true
+        guard segment.log.outstanding == 0 else { continue }
+        if !segment.log.isSealed { segment.log.seal() }
+        segment.isSealed = true
       }
+      state.small.current = nil
+      state.large.current = nil
+      for kind in [Lane.Kind.small, .large] { _ = state[kind].takeUnused(andAhead: true) }
       state.listeners.countAnew()
       let offers = state.held.values.map { segment in
         SegmentOffer(

@@ -184,6 +184,7 @@ final class PublisherCore: Sendable {
         isLast: isLast)
       state.nextSequence = sequence &+ 1
       let identity = segment.log.identity
+      try requireOpen(segment, in: &state)
       if isLast { rest(segment, in: &state) }
       guard state.listeners.mustBeRung() else { return nil }
       return Handle(
@@ -205,6 +206,7 @@ final class PublisherCore: Sendable {
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
       let identity = segment.log.identity
+      try requireOpen(segment, in: &state)
       restIfDone(segment, in: &state)
       guard state.listeners.mustBeRung() else { return nil }
       return Handle(
@@ -212,6 +214,18 @@ final class PublisherCore: Sendable {
         byteCount: UInt64(run.byteCount), publishTime: now)
     }
     if let handle { send(handle) }
+  }
+
+  /// Whether what was just committed is among what the node hands on; the fence is for the listeners, too.
+  @inline(__always)
+  private func requireOpen(_ segment: LeasedSegment, in state: inout State) throws(BusError) {
+    WakePage.fence()
+    guard segment.log.isClosed else { return }
+    // The node has ended this client's connection, and lives: nothing more may seem to be published.
+    state.ended = state.ended ?? .nodeLost
+    state.small = Lane(.small)
+    state.large = Lane(.large)
+    throw .nodeLost
   }
 
   func cancel(_ run: ReservationRun, in segment: LeasedSegment) {

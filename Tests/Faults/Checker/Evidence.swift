@@ -23,12 +23,11 @@ struct Evidence: Sendable {
   }
 
   /// From when on nobody can say whether what a publisher published reaches anybody: something ruinous was done to its
-  /// process, or its connection to the node did not survive what was done.
+  /// process, or its node was killed and it does not rejoin the next.
   func doubt(of stream: StreamEvidence) -> UInt64 {
     let ruin = ruin(of: stream.author.worker) ?? .max
     let causes = harm.filter { harm in
       switch harm.fault {
-      case .exhaustDescriptors: stream.failure != nil && harm.target == .worker(stream.author.worker)
       // What it has leased it still fills, for those who read it then; its next lease tells it.
       case .restart: !expectsRejoin && stream.opened < harm.time
       default: false
@@ -44,7 +43,7 @@ struct StreamEvidence: Sendable {
     var size: UInt64
     /// Just before it was published.
     var begin: UInt64
-    /// Just after; nil if the publisher did not live to say so, or was told that it is not.
+    /// Just after; nil if the publisher did not live to say so, or was told that nobody knows.
     var end: UInt64?
 
     func isCertain(before doubt: UInt64) -> Bool { end.map { $0 < doubt } ?? false }

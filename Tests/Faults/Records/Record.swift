@@ -29,7 +29,8 @@ struct Record: Equatable, Sendable {
   }
 
   enum Outcome: UInt64, Sendable {
-    case unknown, done, failed
+    /// `uncertain`: its publisher was told that nobody can tell.
+    case unknown, done, failed, uncertain
   }
 
   var kind: Kind

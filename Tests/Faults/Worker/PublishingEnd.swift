@@ -116,9 +116,9 @@ final class PublishingEnd: @unchecked Sendable {
       let place = begin(count, batch.byteCount, journal)
       do {
         try batch.publish()
-        conclude(place, count, .done, journal)
+        conclude(place, count, journal)
       } catch {
-        conclude(place, count, .failed, journal)
+        concludeFailed(place, error, journal)
         throw error
       }
     case .longLoans(let most):
@@ -154,9 +154,9 @@ final class PublishingEnd: @unchecked Sendable {
     let place = begin(1, loan.byteCount, journal)
     do {
       try loan.publish()
-      conclude(place, 1, .done, journal)
+      conclude(place, 1, journal)
     } catch {
-      conclude(place, 1, .failed, journal)
+      concludeFailed(place, error, journal)
       throw error
     }
   }
@@ -166,9 +166,14 @@ final class PublishingEnd: @unchecked Sendable {
       Record(kind: .publishing, value: last + 1, count: UInt64(count), size: UInt64(byteCount)))
   }
 
-  private func conclude(_ place: Int, _ count: Int, _ outcome: Record.Outcome, _ journal: Journal) {
-    if outcome == .done { last += UInt64(count) }
-    journal.conclude(place, outcome)
+  private func conclude(_ place: Int, _ count: Int, _ journal: Journal) {
+    last += UInt64(count)
+    journal.conclude(place, .done)
+  }
+
+  private func concludeFailed(_ place: Int, _ error: any Error, _ journal: Journal) {
+    // The node may have ended the connection just before the message, or just after it.
+    journal.conclude(place, Failure(error) == .nodeLost ? .uncertain : .failed)
   }
 
   private func nextSize() -> Int {
