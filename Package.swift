@@ -95,7 +95,8 @@ let package = Package(
     .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: swiftSettings),
     .testTarget(name: "PooledMemoryTests", dependencies: ["PooledMemory"], swiftSettings: swiftSettings),
     .testTarget(name: "LedgerTests", dependencies: ["Ledger", "TestSupport"], swiftSettings: swiftSettings),
-    .testTarget(name: "BusProtocolTests", dependencies: ["BusProtocol"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "BusProtocolTests", dependencies: ["BusProtocol", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
       name: "HandleTransportTests", dependencies: ["CZeroMQ", "HandleTransport", "Platform"],
       swiftSettings: swiftSettings),

@@ -1,4 +1,5 @@
 import BusProtocol
+import TestSupport
 import Testing
 import Vocabulary
 

@@ -1,5 +1,6 @@
 import BusProtocol
 import Foundation
+import TestSupport
 import Testing
 import Vocabulary
 

@@ -54,7 +54,7 @@ extension EndToEnd {
       }
     }
 
-    @Test("A publisher that does not wait fails, and is told who holds what")
+    @Test("While a stopped subscriber holds the pool, a publisher that does not wait fails, and is told who holds what")
     func fail() async throws {
       try await Workplace.with(contribution: Self.contribution) { place in
         let hoarder = try await place.subscriber("crowded --sizes \(Self.size) --name hoarder")
@@ -62,7 +62,9 @@ extension EndToEnd {
         hoarder.tell("hold 100")
         try await publisher.ask("publish 100", "published 100")
         try await hoarder.line("took 100 0")
+        hoarder.signal(SIGSTOP)
         let why = try await publisher.ask("publish \(Self.messages)", "failed").joined(separator: " ")
+        hoarder.signal(SIGCONT)
         #expect(why.contains("exhausted"), "\(why)")
         #expect(why.contains("crowded"), "\(why)")
         #expect(why.contains("hoarder"), "\(why)")
@@ -76,24 +78,28 @@ extension EndToEnd {
       }
     }
 
-    @Test("A publisher that waits at most so long fails after that")
+    @Test("While a subscriber is stopped, a publisher that waits at most so long fails after that")
     func timeout() async throws {
       try await Workplace.with(contribution: Self.contribution) { place in
         let hoarder = try await place.subscriber("crowded --sizes \(Self.size) --name hoarder")
         let publisher = try await place.publisher("crowded --sizes \(Self.size) --timeout 50")
+        hoarder.signal(SIGSTOP)
         let why = try await publisher.ask("publish \(Self.messages)", "failed").joined(separator: " ")
         #expect(why.contains("hoarder"), "\(why)")
+        hoarder.signal(SIGCONT)
         let published = try #require(try await publisher.line("published").first.flatMap { Int($0) })
         try await hoarder.ask("take \(published)", "took \(published) 0")
       }
     }
 
-    @Test("A publisher that evicts never waits; who had not read is told exactly what is lost")
+    @Test("A publisher that evicts never waits; who was stopped meanwhile is told exactly what is lost")
     func evictOldest() async throws {
       try await Workplace.with(contribution: Self.contribution) { place in
         let subscriber = try await place.subscriber("fast --sizes \(Self.size)")
         let publisher = try await place.publisher("fast --sizes \(Self.size) --policy evict")
+        subscriber.signal(SIGSTOP)
         try await publisher.ask("publish \(Self.messages)", "published \(Self.messages)")
+        subscriber.signal(SIGCONT)
         let took = try await subscriber.ask("take \(Self.messages)", "took").compactMap { Int($0) }
         #expect(took.reduce(0, +) == Self.messages)
         #expect(took.last ?? 0 > 0)

@@ -1,5 +1,7 @@
+import BusProtocol
 import Foundation
 import HandleTransport
+import Platform
 import TestSupport
 import Testing
 
@@ -332,6 +334,25 @@ import Testing
         if number.isMultiple(of: 100) { await Task.yield() }
       }
       #expect(try await reading.value == 2_000)
+    }
+  }
+
+  @Test func aSegmentThatCannotBeMappedIsToldOnceAndReadingGoesOn() async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      try await publisher.publish(copying: [1])
+      #expect(try await nextBytes(subscriber)?.bytes == [1])
+      let handed = SegmentHanded(
+        subscription: subscriber.subscription, stream: publisher.stream,
+        segment: SegmentIdentity(id: SegmentID(rawValue: 1), epoch: 1), capacity: 8192, warm: false)
+      let file = try MemoryFile.create(name: "no-segment", byteCount: 4096)
+      subscriber.core.hand(handed, descriptor: file)
+      await #expect { try await nextBytes(subscriber) } throws: { error in
+        if case BusError.corruptSegment = error { true } else { false }
+      }
+      try await publisher.publish(copying: [2])
+      #expect(try await nextBytes(subscriber)?.bytes == [2])
     }
   }
 }

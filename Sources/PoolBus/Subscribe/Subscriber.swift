@@ -5,7 +5,7 @@ import Vocabulary
 ///
 /// One task at a time may wait in ``next()``. Closed when it is let go: what it had not read is no longer held for it.
 public final class Subscriber: Sendable {
-  private let core: SubscriptionCore
+  let core: SubscriptionCore
   private let waiting: Waiting
   private let spin = AdaptiveSpin()
 

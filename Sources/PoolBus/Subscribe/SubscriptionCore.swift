@@ -172,7 +172,10 @@ final class SubscriptionCore: Sendable {
       } catch {
         node.send(.releaseSegment(handed.segment, by: self.id))
         node.send(.segmentUnmapped(id, by: self.id))
-        return update { $0.failure = .corruptSegment("\(handed.segment) can't be mapped: \(error)") }
+        return update { state in
+          state.failure = .corruptSegment("\(handed.segment) can't be mapped: \(error)")
+          if let index = state.cursor(of: handed.stream) { state.cursors[index].skipCorrupt(at: nil) }
+        }
       }
     }
     update { state in
