@@ -88,6 +88,11 @@ extension Ledger {
     streams[stream].map { mostBytes(of: $0) } ?? contribution
   }
 
+  /// What the publishers of each user hold, and may hold.
+  public var userAccounts: [UserID: (segments: UInt64, bytes: UInt64, limit: UserLimit)] {
+    users.mapValues { ($0.segments, $0.bytes, $0.limit) }
+  }
+
   // MARK: - The books
 
   mutating func addToUser(_ stream: StreamRecord, limit: UserLimit) {

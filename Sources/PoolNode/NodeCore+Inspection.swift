@@ -11,6 +11,7 @@ extension NodeCore {
     func age(_ time: UInt64) -> UInt64 { now > time ? now - time : 0 }
     let segmentRows = ledger.segmentRows
     var snapshot = Snapshot(pool: poolRow(now: now))
+    snapshot.users = userRows
     snapshot.clients = clients.sorted { $0.key < $1.key }.map { id, client in
       ClientRow(
         client: id, name: client.name, processID: client.processID, userID: client.peer.userID,
@@ -62,6 +63,22 @@ extension NodeCore {
       let place = segments[segment.identity.id]?.places[subscription]
     else { return false }
     return contents.hasAcknowledged(contents.currentLife(of: segment.identity), by: subscription, at: place)
+  }
+
+  private var userRows: [UserRow] {
+    // Of clients that are gone, the segments are there still.
+    let accounts = ledger.userAccounts
+    var users = Dictionary(grouping: clients.values.map(\.peer), by: \.userID)
+    for user in accounts.keys where users[user.rawValue] == nil && user != .nobody { users[user.rawValue] = [] }
+    return users.sorted { $0.key < $1.key }.map { id, peers in
+      let held = accounts[UserID(rawValue: id)]
+      let quota = peers.first.map { configuration.userQuotas.quota(of: $0) }
+      return UserRow(
+        userID: id, clients: UInt64(peers.count), clientQuota: quota?.clients,
+        subscriptions: subscriptionCount(of: id), subscriptionQuota: quota?.subscriptions,
+        segments: held?.segments ?? 0, segmentQuota: quota?.segments ?? held?.limit.segments,
+        bytes: held?.bytes ?? 0, byteQuota: quota?.bytes ?? held?.limit.bytes)
+    }
   }
 
   private func poolRow(now: UInt64) -> PoolRow {

@@ -99,6 +99,7 @@ import Vocabulary
         "ClientRow.pid is no process id"
       ),
       (12, Wire.number(1, 1) + Wire.bytes(4, Wire.number(4, 1 << 32)), "ClientRow.uid is no user id"),
+      (12, Wire.number(1, 1) + Wire.bytes(10, Wire.number(1, 1 << 32)), "UserRow.uid is no user id"),
       (
         12, Wire.number(1, 1) + Wire.bytes(8, ids + Wire.number(3, 5)),
         "SegmentRow.state is 5, which this version doesn't know"

@@ -5,6 +5,7 @@ extension Samples {
   mutating func snapshot(rowCount: Int) -> Snapshot {
     var snapshot = Snapshot(pool: poolRow())
     for _ in 0..<rowCount {
+      snapshot.users.append(userRow())
       snapshot.clients.append(clientRow())
       snapshot.topics.append(topicRow())
       snapshot.streams.append(streamRow())
@@ -24,6 +25,15 @@ extension Samples {
       messagesLagged: uint64(), hugePages: text(), waitingLeases: uint64(), nodeProcessID: processID(),
       uptimeNanoseconds: uint64())
   }
+
+  mutating func userRow() -> UserRow {
+    UserRow(
+      userID: uint32(), clients: uint64(), clientQuota: quota(), subscriptions: uint64(), subscriptionQuota: quota(),
+      segments: uint64(), segmentQuota: quota(), bytes: uint64(), byteQuota: quota())
+  }
+
+  /// What has every bit set is none.
+  private mutating func quota() -> UInt64? { maybe(uint64(to: .max - 1)) }
 
   mutating func clientRow() -> ClientRow {
     ClientRow(

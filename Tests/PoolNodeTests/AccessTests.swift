@@ -106,20 +106,35 @@ import Vocabulary
       _ = try world.lease(client, stream)
     }
     _ = try world.subscribe(reader, "camera/front")
-    var assembler = SnapshotAssembler()
-    var snapshot: Snapshot?
-    for action in world.tell(reader, .inspect(request: 4)) {
-      if case .snapshot(let part)? = action.message(to: reader) { snapshot = assembler.add(part) }
-    }
+    let snapshot = world.inspect(reader)
     let books = try #require(snapshot)
     #expect(books.topics.map(\.topic.text) == ["camera/front"])
     #expect(books.segments.map(\.topic.text) == ["camera/front"] && books.streams.count == 1)
     #expect(Set(books.clients.map(\.client)) == [publisher, reader])
     #expect(books.holders.allSatisfy { $0.client == publisher || $0.client == reader })
+    #expect(books.users.map(\.userID) == [1000, 1001])
     #expect(books.pool.leased == 128 << 10, "the pool's sums are whole")
   }
 
   // MARK: - Quotas and limits
+
+  @Test func theBooksSayWhatEachUserHasAndMayHave() throws {
+    let rule = UserQuotaRule(principals: [.user(1000)], quota: UserQuota(bytes: 1 << 20, segments: 9, subscriptions: 5))
+    var world = NodeWorld { $0.userQuotas = [rule] }
+    let (publisher, other) = (world.join("camera", camera), world.join("viewer", stranger))
+    let stream = try world.openPublisher(publisher, "camera/front")
+    _ = try world.lease(publisher, stream)
+    _ = try world.subscribe(publisher, "camera/*")
+    _ = try world.subscribe(other, "camera/*")
+    let camera = UserRow(
+      userID: 1000, clients: 1, clientQuota: nil, subscriptions: 1, subscriptionQuota: 5, segments: 1, segmentQuota: 9,
+      bytes: 64 << 10, byteQuota: 1 << 20)
+    let viewer = UserRow(
+      userID: stranger.userID, clients: 1, clientQuota: nil, subscriptions: 1, subscriptionQuota: nil, segments: 0,
+      segmentQuota: nil, bytes: 0, byteQuota: nil)
+    let users = world.inspect(other)?.users
+    #expect(users == [camera, viewer].sorted { $0.userID < $1.userID })
+  }
 
   @Test func aUsersClientsAreCounted() throws {
     let rule = UserQuotaRule(principals: [.user(1000)], quota: UserQuota(clients: 2))

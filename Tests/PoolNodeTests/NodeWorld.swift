@@ -75,6 +75,17 @@ struct NodeWorld {
     throw Missing(what: "LeaseGranted")
   }
 
+  /// The books, as the client may see them.
+  mutating func inspect(_ client: ClientID) -> Snapshot? {
+    var assembler = SnapshotAssembler()
+    var snapshot: Snapshot?
+    lastRequest += 1
+    for action in tell(client, .inspect(request: lastRequest)) {
+      if case .snapshot(let part)? = action.message(to: client) { snapshot = assembler.add(part) }
+    }
+    return snapshot
+  }
+
   /// The node did not answer with what a test goes on with.
   struct Missing: Error {
     var what: String

@@ -20,7 +20,7 @@ struct Busctl: AsyncParsableCommand {
         69  no node answers, or it is gone
       """,
     subcommands: [
-      Status.self, Topics.self, Publishers.self, Subscribers.self, Segments.self, Clients.self, Why.self,
+      Status.self, Topics.self, Publishers.self, Subscribers.self, Segments.self, Clients.self, Users.self, Why.self,
       Publish.self, Subscribe.self, Monitor.self,
     ])
 

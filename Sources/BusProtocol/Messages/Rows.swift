@@ -63,6 +63,36 @@ public struct ClientRow: Hashable, Codable, Sendable {
   }
 }
 
+/// A user with clients, or with segments in the pool; what all of its clients have together, and may have. A quota that is
+/// nil is none.
+public struct UserRow: Hashable, Codable, Sendable {
+  public var userID: UInt32
+  public var clients: UInt64
+  public var clientQuota: UInt64?
+  public var subscriptions: UInt64
+  public var subscriptionQuota: UInt64?
+  /// Of its publishers, as are the bytes.
+  public var segments: UInt64
+  public var segmentQuota: UInt64?
+  public var bytes: UInt64
+  public var byteQuota: UInt64?
+
+  public init(
+    userID: UInt32, clients: UInt64, clientQuota: UInt64?, subscriptions: UInt64, subscriptionQuota: UInt64?,
+    segments: UInt64, segmentQuota: UInt64?, bytes: UInt64, byteQuota: UInt64?
+  ) {
+    self.userID = userID
+    self.clients = clients
+    self.clientQuota = clientQuota
+    self.subscriptions = subscriptions
+    self.subscriptionQuota = subscriptionQuota
+    self.segments = segments
+    self.segmentQuota = segmentQuota
+    self.bytes = bytes
+    self.byteQuota = byteQuota
+  }
+}
+
 /// A topic that has a publisher, a subscription or a segment.
 public struct TopicRow: Hashable, Codable, Sendable {
   public var topic: TopicName

@@ -3,6 +3,7 @@ import Vocabulary
 /// The node's books at one moment.
 public struct Snapshot: Hashable, Codable, Sendable {
   public var pool: PoolRow
+  public var users: [UserRow]
   public var clients: [ClientRow]
   public var topics: [TopicRow]
   public var streams: [StreamRow]
@@ -11,10 +12,12 @@ public struct Snapshot: Hashable, Codable, Sendable {
   public var holders: [HolderRow]
 
   public init(
-    pool: PoolRow, clients: [ClientRow] = [], topics: [TopicRow] = [], streams: [StreamRow] = [],
-    subscriptions: [SubscriptionRow] = [], segments: [SegmentRow] = [], holders: [HolderRow] = []
+    pool: PoolRow, users: [UserRow] = [], clients: [ClientRow] = [], topics: [TopicRow] = [],
+    streams: [StreamRow] = [], subscriptions: [SubscriptionRow] = [], segments: [SegmentRow] = [],
+    holders: [HolderRow] = []
   ) {
     self.pool = pool
+    self.users = users
     self.clients = clients
     self.topics = topics
     self.streams = streams
@@ -36,6 +39,7 @@ public struct Snapshot: Hashable, Codable, Sendable {
         part[keyPath: list].append(row)
       }
     }
+    add(users, to: \.users)
     add(clients, to: \.clients)
     add(topics, to: \.topics)
     add(streams, to: \.streams)
@@ -58,6 +62,7 @@ public struct SnapshotPart: Hashable, Sendable {
   public var isLast = false
   /// In the last part.
   public var pool: PoolRow?
+  public var users: [UserRow] = []
   public var clients: [ClientRow] = []
   public var topics: [TopicRow] = []
   public var streams: [StreamRow] = []
@@ -68,7 +73,7 @@ public struct SnapshotPart: Hashable, Sendable {
   public init(request: UInt64) { self.request = request }
 
   public var rowCount: Int {
-    clients.count + topics.count + streams.count + subscriptions.count + segments.count + holders.count
+    users.count + clients.count + topics.count + streams.count + subscriptions.count + segments.count + holders.count
   }
 }
 
@@ -80,6 +85,7 @@ public struct SnapshotAssembler: Sendable {
 
   /// - Returns: the snapshot, once its last part is added.
   public mutating func add(_ part: SnapshotPart) -> Snapshot? {
+    rows.users += part.users
     rows.clients += part.clients
     rows.topics += part.topics
     rows.streams += part.streams
@@ -88,7 +94,7 @@ public struct SnapshotAssembler: Sendable {
     rows.holders += part.holders
     guard part.isLast, let pool = part.pool else { return nil }
     return Snapshot(
-      pool: pool, clients: rows.clients, topics: rows.topics, streams: rows.streams, subscriptions: rows.subscriptions,
-      segments: rows.segments, holders: rows.holders)
+      pool: pool, users: rows.users, clients: rows.clients, topics: rows.topics, streams: rows.streams,
+      subscriptions: rows.subscriptions, segments: rows.segments, holders: rows.holders)
   }
 }

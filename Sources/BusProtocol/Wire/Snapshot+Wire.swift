@@ -5,6 +5,7 @@ extension SnapshotPart {
     self.init(request: try fields.id("request"))
     isLast = try fields.bool("last")
     pool = if let pool = try fields.submessage("pool") { try PoolRow(pool) } else { nil }
+    users = try fields.submessages("users", UserRow.init(_:))
     clients = try fields.submessages("clients", ClientRow.init(_:))
     topics = try fields.submessages("topics", TopicRow.init(_:))
     streams = try fields.submessages("streams", StreamRow.init(_:))
@@ -21,6 +22,7 @@ extension SnapshotPart {
     try fields.putID("request", request)
     try fields.put("last", isLast)
     if let pool { try fields.put("pool", pool.write) }
+    try fields.put("users", users) { row, fields throws(ProtocolError) in try row.write(to: fields) }
     try fields.put("clients", clients) { row, fields throws(ProtocolError) in try row.write(to: fields) }
     try fields.put("topics", topics) { row, fields throws(ProtocolError) in try row.write(to: fields) }
     try fields.put("streams", streams) { row, fields throws(ProtocolError) in try row.write(to: fields) }
@@ -35,6 +37,16 @@ extension MessageReader {
     guard let id = Int32(exactly: try uint64(name)) else { throw invalid(name, "is no process id") }
     return id
   }
+
+  fileprivate func userID() throws(ProtocolError) -> UInt32 {
+    guard let id = UInt32(exactly: try uint64("uid")) else { throw invalid("uid", "is no user id") }
+    return id
+  }
+
+  fileprivate func quota(_ name: StaticString) throws(ProtocolError) -> UInt64? {
+    let quota = try uint64(name)
+    return quota == .max ? nil : quota
+  }
 }
 
 extension MessageWriter {
@@ -42,6 +54,8 @@ extension MessageWriter {
     guard let id = UInt64(exactly: processID) else { throw invalid(name, "is negative") }
     try put(name, id)
   }
+
+  fileprivate func put(quota: UInt64?, _ name: StaticString) throws(ProtocolError) { try put(name, quota ?? .max) }
 }
 
 extension PoolRow {
@@ -79,7 +93,7 @@ extension PoolRow {
 
 extension ClientRow {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
-    guard let userID = UInt32(exactly: try fields.uint64("uid")) else { throw fields.invalid("uid", "is no user id") }
+    let userID = try fields.userID()
     self.init(
       client: try fields.id("client"), name: try fields.text("name", limit: Hello.maximumNameByteCount),
       processID: try fields.processID("pid"), userID: userID, joinedNanosecondsAgo: try fields.uint64("joined_ns"))
@@ -91,6 +105,29 @@ extension ClientRow {
     try fields.put(processID: processID, "pid")
     try fields.put("uid", UInt64(userID))
     try fields.put("joined_ns", joinedNanosecondsAgo)
+  }
+}
+
+extension UserRow {
+  fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
+    self.init(
+      userID: try fields.userID(), clients: try fields.uint64("clients"),
+      clientQuota: try fields.quota("client_quota"),
+      subscriptions: try fields.uint64("subscriptions"), subscriptionQuota: try fields.quota("subscription_quota"),
+      segments: try fields.uint64("segments"), segmentQuota: try fields.quota("segment_quota"),
+      bytes: try fields.uint64("bytes"), byteQuota: try fields.quota("byte_quota"))
+  }
+
+  fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
+    try fields.put("uid", UInt64(userID))
+    try fields.put("clients", clients)
+    try fields.put(quota: clientQuota, "client_quota")
+    try fields.put("subscriptions", subscriptions)
+    try fields.put(quota: subscriptionQuota, "subscription_quota")
+    try fields.put("segments", segments)
+    try fields.put(quota: segmentQuota, "segment_quota")
+    try fields.put("bytes", bytes)
+    try fields.put(quota: byteQuota, "byte_quota")
   }
 }
 

@@ -1807,6 +1807,51 @@ void   poolbus__client_row__free_unpacked
   assert(message->base.descriptor == &poolbus__client_row__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__user_row__init
+                     (Poolbus__UserRow         *message)
+{
+  static const Poolbus__UserRow init_value = POOLBUS__USER_ROW__INIT;
+  *message = init_value;
+}
+size_t poolbus__user_row__get_packed_size
+                     (const Poolbus__UserRow *message)
+{
+  assert(message->base.descriptor == &poolbus__user_row__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__user_row__pack
+                     (const Poolbus__UserRow *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__user_row__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__user_row__pack_to_buffer
+                     (const Poolbus__UserRow *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__user_row__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__UserRow *
+       poolbus__user_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__UserRow *)
+     protobuf_c_message_unpack (&poolbus__user_row__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__user_row__free_unpacked
+                     (Poolbus__UserRow *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__user_row__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__topic_row__init
                      (Poolbus__TopicRow         *message)
 {
@@ -4965,7 +5010,7 @@ const ProtobufCMessageDescriptor poolbus__lagged__descriptor =
   (ProtobufCMessageInit) poolbus__lagged__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__snapshot__field_descriptors[9] =
+static const ProtobufCFieldDescriptor poolbus__snapshot__field_descriptors[10] =
 {
   {
     "request",
@@ -5075,6 +5120,18 @@ static const ProtobufCFieldDescriptor poolbus__snapshot__field_descriptors[9] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "users",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__Snapshot, n_users),
+    offsetof(Poolbus__Snapshot, users),
+    &poolbus__user_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__snapshot__field_indices_by_name[] = {
   3,   /* field[3] = clients */
@@ -5086,11 +5143,12 @@ static const unsigned poolbus__snapshot__field_indices_by_name[] = {
   5,   /* field[5] = streams */
   6,   /* field[6] = subscriptions */
   4,   /* field[4] = topics */
+  9,   /* field[9] = users */
 };
 static const ProtobufCIntRange poolbus__snapshot__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor poolbus__snapshot__descriptor =
 {
@@ -5100,7 +5158,7 @@ const ProtobufCMessageDescriptor poolbus__snapshot__descriptor =
   "Poolbus__Snapshot",
   "poolbus",
   sizeof(Poolbus__Snapshot),
-  9,
+  10,
   poolbus__snapshot__field_descriptors,
   poolbus__snapshot__field_indices_by_name,
   1,  poolbus__snapshot__number_ranges,
@@ -5415,6 +5473,148 @@ const ProtobufCMessageDescriptor poolbus__client_row__descriptor =
   poolbus__client_row__field_indices_by_name,
   1,  poolbus__client_row__number_ranges,
   (ProtobufCMessageInit) poolbus__client_row__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__user_row__field_descriptors[9] =
+{
+  {
+    "uid",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, uid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "clients",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, clients),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "client_quota",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, client_quota),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscriptions",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, subscriptions),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subscription_quota",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, subscription_quota),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "segments",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, segments),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "segment_quota",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, segment_quota),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "byte_quota",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__UserRow, byte_quota),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__user_row__field_indices_by_name[] = {
+  8,   /* field[8] = byte_quota */
+  7,   /* field[7] = bytes */
+  2,   /* field[2] = client_quota */
+  1,   /* field[1] = clients */
+  6,   /* field[6] = segment_quota */
+  5,   /* field[5] = segments */
+  4,   /* field[4] = subscription_quota */
+  3,   /* field[3] = subscriptions */
+  0,   /* field[0] = uid */
+};
+static const ProtobufCIntRange poolbus__user_row__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor poolbus__user_row__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.UserRow",
+  "UserRow",
+  "Poolbus__UserRow",
+  "poolbus",
+  sizeof(Poolbus__UserRow),
+  9,
+  poolbus__user_row__field_descriptors,
+  poolbus__user_row__field_indices_by_name,
+  1,  poolbus__user_row__number_ranges,
+  (ProtobufCMessageInit) poolbus__user_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__topic_row__field_descriptors[7] =

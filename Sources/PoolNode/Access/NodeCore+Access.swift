@@ -94,7 +94,7 @@ extension NodeCore {
 
   private func clientCount(of user: UInt32) -> UInt64 { UInt64(clients.values.count { $0.peer.userID == user }) }
 
-  private func subscriptionCount(of user: UInt32) -> UInt64 {
+  func subscriptionCount(of user: UInt32) -> UInt64 {
     clients.values.reduce(0) { $0 + ($1.peer.userID == user ? UInt64($1.subscriptions.count) : 0) }
   }
 

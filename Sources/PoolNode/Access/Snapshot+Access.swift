@@ -20,5 +20,7 @@ extension Snapshot {
     let concerned = Set(
       holders.map(\.client) + streams.compactMap(\.client) + subscriptions.map(\.client) + [client])
     clients.removeAll { !concerned.contains($0.client) }
+    let theirs = Set(clients.map(\.userID))
+    users.removeAll { !theirs.contains($0.userID) }
   }
 }

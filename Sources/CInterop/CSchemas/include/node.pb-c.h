@@ -55,6 +55,7 @@ typedef struct Poolbus__Lagged Poolbus__Lagged;
 typedef struct Poolbus__Snapshot Poolbus__Snapshot;
 typedef struct Poolbus__PoolRow Poolbus__PoolRow;
 typedef struct Poolbus__ClientRow Poolbus__ClientRow;
+typedef struct Poolbus__UserRow Poolbus__UserRow;
 typedef struct Poolbus__TopicRow Poolbus__TopicRow;
 typedef struct Poolbus__StreamRow Poolbus__StreamRow;
 typedef struct Poolbus__SubscriptionRow Poolbus__SubscriptionRow;
@@ -864,10 +865,12 @@ struct  Poolbus__Snapshot
   Poolbus__SegmentRow **segments;
   size_t n_holders;
   Poolbus__HolderRow **holders;
+  size_t n_users;
+  Poolbus__UserRow **users;
 };
 #define POOLBUS__SNAPSHOT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__snapshot__descriptor) \
-    , 0, 0, NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , 0, 0, NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*
@@ -921,6 +924,30 @@ struct  Poolbus__ClientRow
 #define POOLBUS__CLIENT_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__client_row__descriptor) \
     , 0, (char *)protobuf_c_empty_string, 0, 0, 0 }
+
+
+/*
+ * A user with clients, or with segments in the pool. A quota of 2^64 - 1 is none.
+ */
+struct  Poolbus__UserRow
+{
+  ProtobufCMessage base;
+  uint64_t uid;
+  uint64_t clients;
+  uint64_t client_quota;
+  uint64_t subscriptions;
+  uint64_t subscription_quota;
+  /*
+   * of its publishers, as are the bytes
+   */
+  uint64_t segments;
+  uint64_t segment_quota;
+  uint64_t bytes;
+  uint64_t byte_quota;
+};
+#define POOLBUS__USER_ROW__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__user_row__descriptor) \
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Poolbus__TopicRow
@@ -1778,6 +1805,25 @@ Poolbus__ClientRow *
 void   poolbus__client_row__free_unpacked
                      (Poolbus__ClientRow *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__UserRow methods */
+void   poolbus__user_row__init
+                     (Poolbus__UserRow         *message);
+size_t poolbus__user_row__get_packed_size
+                     (const Poolbus__UserRow   *message);
+size_t poolbus__user_row__pack
+                     (const Poolbus__UserRow   *message,
+                      uint8_t             *out);
+size_t poolbus__user_row__pack_to_buffer
+                     (const Poolbus__UserRow   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__UserRow *
+       poolbus__user_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__user_row__free_unpacked
+                     (Poolbus__UserRow *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__TopicRow methods */
 void   poolbus__topic_row__init
                      (Poolbus__TopicRow         *message);
@@ -1995,6 +2041,9 @@ typedef void (*Poolbus__PoolRow_Closure)
 typedef void (*Poolbus__ClientRow_Closure)
                  (const Poolbus__ClientRow *message,
                   void *closure_data);
+typedef void (*Poolbus__UserRow_Closure)
+                 (const Poolbus__UserRow *message,
+                  void *closure_data);
 typedef void (*Poolbus__TopicRow_Closure)
                  (const Poolbus__TopicRow *message,
                   void *closure_data);
@@ -2061,6 +2110,7 @@ extern const ProtobufCMessageDescriptor poolbus__lagged__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__snapshot__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__pool_row__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__client_row__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__user_row__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__topic_row__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__stream_row__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__subscription_row__descriptor;
