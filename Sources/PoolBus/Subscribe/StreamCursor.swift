@@ -50,10 +50,6 @@ struct StreamCursor {
     }
   }
 
-  private struct LeftSegment {
-    weak var segment: BorrowedSegment?
-  }
-
   let topic: TopicName
   let stream: StreamID
   /// The sequence to deliver next; all before it are delivered or reported lost.
@@ -62,7 +58,7 @@ struct StreamCursor {
   private var lost = RangeSet<UInt64>()
   private(set) var hasEnded = false
   /// Read to their end since the last look.
-  private var left: [LeftSegment] = []
+  private var left: [(held: HeldSegment, epoch: UInt32)] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.
   private var takesAny = false
   /// Where the last message was taken from.
@@ -122,11 +118,13 @@ struct StreamCursor {
 
   /// The segment is taken away: what is unread of it is lost (the node says which messages those are).
   mutating func drop(_ id: SegmentID) {
+    tellOfLeft()
     while let index = segments.firstIndex(where: { $0.held.id == id }) { finish(index) }
   }
 
   /// Lets go of everything.
   mutating func dropAll() {
+    tellOfLeft()
     while !segments.isEmpty { finish(segments.count - 1) }
   }
 
@@ -295,9 +293,7 @@ struct StreamCursor {
   // MARK: - Lives
 
   private func borrow(_ held: HeldSegment, _ epoch: UInt32) -> BorrowedSegment {
-    let segment = BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)
-    held.lastBorrowed = segment
-    return segment
+    BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)
   }
 
   private mutating func begin(_ epoch: UInt32, at index: Int) {
@@ -330,15 +326,14 @@ struct StreamCursor {
       let end = segments[index].end ?? segments[index].reader.sealedCount, segments[index].next >= end
     else { return }
     let isResting = isResting(afterReading: index)
-    left.append(LeftSegment(segment: segments[index].segment.take()))
+    left.append((segments[index].held, segments[index].reader.identity.epoch))
+    segments[index].segment = nil
     if !isResting { segments.remove(at: index) }
   }
 
   /// Says of the lives that were left, but are borrowed still, that they are read.
   private mutating func tellOfLeft() {
-    for left in left {
-      if let segment = left.segment { BorrowedSegment.pass(segment) }
-    }
+    for (held, epoch) in left { held.passIfBorrowed(epoch) }
     left.removeAll(keepingCapacity: true)
   }
 
