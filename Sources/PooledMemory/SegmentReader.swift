@@ -6,7 +6,7 @@ import Vocabulary
 ///
 /// Any number of threads may use it. Whatever the publisher writes, no call reads outside of the mapping, and none
 /// allocates but `sequences` and the initialisers.
-public final class SegmentReader: Sendable {
+public struct SegmentReader: Sendable {
   public let identity: SegmentIdentity
   public let mapping: ReadMapping
   private let maximumSlotCount: UInt32
@@ -19,7 +19,7 @@ public final class SegmentReader: Sendable {
   }
 
   /// Maps a segment and reads one life of it; see ``ReadMapping``.
-  public convenience init(
+  public init(
     mapping descriptor: consuming OwnedDescriptor, capacity: Int, identity: SegmentIdentity, populate: Bool
   ) throws(MemoryError) {
     let mapping = try ReadMapping(descriptor: descriptor, id: identity.id, capacity: capacity, populate: populate)
@@ -36,6 +36,21 @@ public final class SegmentReader: Sendable {
   /// As ``committed``; nil if the segment is in another life.
   public var committedInThisLife: UInt32? {
     mapping.committedWord.count(in: identity.epoch).map { min($0, maximumSlotCount) }
+  }
+
+  /// What the publisher has said of its log at a moment; equal as long as it has said nothing more.
+  public struct Progress: Hashable, Sendable {
+    fileprivate let committed: UInt64
+    fileprivate let sealed: UInt64
+  }
+
+  /// What the publisher has said so far, whatever life it speaks of. A look at anything else here after this one finds no
+  /// less.
+  public var progress: Progress {
+    // SAFETY: the words lie in the header page.
+    unsafe Progress(
+      committed: mapping.mapping.words(at: SegmentLayout.committedOffset).pointee.load(ordering: .acquiring),
+      sealed: mapping.mapping.words(at: SegmentLayout.sealedOffset).pointee.load(ordering: .acquiring))
   }
 
   /// How many messages the log will ever hold, or nil while it is open, or in another life.

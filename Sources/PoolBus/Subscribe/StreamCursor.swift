@@ -42,6 +42,8 @@ struct StreamCursor {
     var peeked: Slot?
     /// Where the next payload probably lies.
     var following = 0
+    /// What its publisher had said before the last look that found nothing.
+    var settled: SegmentReader.Progress?
 
     init(_ held: HeldSegment, _ segment: BorrowedSegment) {
       self.held = held
@@ -55,7 +57,7 @@ struct StreamCursor {
   /// The sequence to deliver next; all before it are delivered or reported lost.
   private(set) var expected: UInt64
   private(set) var segments: [OpenSegment] = []
-  private var lost = RangeSet<UInt64>()
+  private var lost = LostMessages()
   private(set) var hasEnded = false
   /// Read to their end since the last look.
   private var left: [(held: HeldSegment, epoch: UInt32)] = []
@@ -63,6 +65,8 @@ struct StreamCursor {
   private var takesAny = false
   /// Where the last message was taken from.
   private var atHand = 0
+  /// The last look found nothing, and since then nothing was taken, nor said by the node.
+  private var isSettled = false
 
   init(topic: TopicName, stream: StreamID, firstSequence: UInt64) {
     self.topic = topic
@@ -74,6 +78,7 @@ struct StreamCursor {
 
   /// A segment is handed over, in this life, or a later one if its publisher has gone on since the node looked.
   mutating func add(_ held: HeldSegment, epoch: UInt32) {
+    isSettled = false
     let epoch = max(epoch, held.mapping.epoch)
     guard let index = segments.firstIndex(where: { $0.held.id == held.id }) else {
       segments.append(OpenSegment(held, borrow(held, epoch)))
@@ -87,10 +92,14 @@ struct StreamCursor {
     }
   }
 
-  mutating func end() { hasEnded = true }
+  mutating func end() {
+    isSettled = false
+    hasEnded = true
+  }
 
   /// A life has ended, and the node waits for its release.
   mutating func sealed(_ identity: SegmentIdentity, slots: UInt32) {
+    isSettled = false
     guard let index = segments.firstIndex(where: { $0.held.id == identity.id }) else { return }
     if segments[index].reader.identity.epoch < identity.epoch { begin(identity.epoch, at: index) }
     guard segments[index].reader.identity.epoch == identity.epoch else {
@@ -113,7 +122,8 @@ struct StreamCursor {
 
   mutating func lose(_ range: ClosedRange<UInt64>) {
     guard range.upperBound >= expected, range.upperBound < .max else { return }
-    lost.insert(contentsOf: max(range.lowerBound, expected)..<(range.upperBound + 1))
+    isSettled = false
+    lost.insert(max(range.lowerBound, expected)..<(range.upperBound + 1))
   }
 
   /// The segment is taken away: what is unread of it is lost (the node says which messages those are).
@@ -149,6 +159,7 @@ struct StreamCursor {
       return nil
     }
     if limit > 1 { return take(slot, at: index, limit: limit) }
+    isSettled = false
     segments[index].next = next + 1
     segments[index].following = slot.following
     expected = slot.sequence + 1
@@ -156,16 +167,38 @@ struct StreamCursor {
     return Message(segment: segment, slot: slot)
   }
 
+  /// Whether a look would find nothing new, as the last one did not: this costs far less.
+  var isQuiet: Bool {
+    // Mutating: else the compiler copies the cursor to ask it.
+    mutating get {
+      guard isSettled, left.isEmpty else { return false }
+      var index = 0
+      while index < segments.count {
+        guard segments[index].reader.progress == segments[index].settled else { return false }
+        index += 1
+      }
+      return true
+    }
+  }
+
   /// What comes next, without taking it.
   mutating func look() -> Look {
+    let found = search()
+    if case .nothing = found { isSettled = true } else { isSettled = false }
+    return found
+  }
+
+  private mutating func search() -> Look {
     if !left.isEmpty { tellOfLeft() }
-    if !lost.isEmpty, let range = lost.ranges.first, range.contains(expected) {
+    if let range = lost.first, range.contains(expected) {
       return .lagged(expected...(range.upperBound - 1))
     }
     var index = 0
     var earliest: (index: Int, slot: Slot)?
     while index < segments.count {
       do throws(CorruptSegment) {
+        // Before it is looked at: what is said from here on makes another look find more.
+        segments[index].settled = segments[index].reader.progress
         switch try peek(index) {
         case .slot(let slot):
           if slot.sequence == expected { return .message(index: index, slot) }
@@ -228,7 +261,7 @@ struct StreamCursor {
 
   private mutating func advance(to sequence: UInt64) {
     expected = sequence
-    if !lost.isEmpty { lost.remove(contentsOf: 0..<sequence) }
+    if !lost.isEmpty { lost.remove(before: sequence) }
   }
 
   private enum Peek {
@@ -338,6 +371,7 @@ struct StreamCursor {
   }
 
   private mutating func finish(_ index: Int) {
+    isSettled = false
     if let segment = segments.remove(at: index).segment { BorrowedSegment.pass(segment) }
   }
 }

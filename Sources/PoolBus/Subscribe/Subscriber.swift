@@ -79,8 +79,8 @@ public final class Subscriber: Sendable {
   /// Looks for the next message, and unless it blocks at once, goes on looking for a while.
   private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
     do {
-      // A few of many streams: before it sleeps, it looks at all.
-      if let message = try core.take(limit: limit, everywhere: false) { return .message(message) }
+      // Not at all of many streams: before it sleeps, it does.
+      if let message = try core.take(limit: limit, .nearby) { return .message(message) }
       guard waiting != .block else { return .nothing }
       start = start ?? Clock.realtimeNanoseconds
       if let message = try spinForMessage(limit) { return .message(message) }
@@ -98,9 +98,10 @@ public final class Subscriber: Sendable {
     var last = start
     while true {
       for _ in 0..<32 {
-        if let message = try core.take(limit: limit, everywhere: false) { return message }
+        if let message = try core.take(limit: limit, .atHand) { return message }
         spinHint()
       }
+      if let message = try core.take(limit: limit, .nearby) { return message }
       let now = Clock.monotonicNanoseconds
       if waiting == .adaptive, now &- last > AdaptiveSpin.preempted {
         spin.wasPreempted()
