@@ -68,6 +68,7 @@ struct Listeners {
     if listeners.isEmpty { return false }
     WakePage.fence()
     // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
+    let listeners = listeners.span
     var index = 0
     while index < listeners.count {
       if !listeners[index].page.isAwake { return true }
