@@ -144,9 +144,22 @@ struct StreamCursor {
   @inline(__always)
   mutating func takeAtHand(limit: Int) -> Message? {
     let index = atHand
-    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny, let segment = segments[index].segment,
-      segments[index].peeked == nil
+    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny,
+      let (segment, slot) = nextSlot(at: index)
     else { return nil }
+    if limit > 1 { return take(slot, at: index, limit: limit) }
+    isSettled = false
+    expected = slot.sequence + 1
+    if pass(slot, at: index) { leaveIfRead(index) }
+    return Message(segment: segment, slot: slot)
+  }
+
+  /// The slot of the message that is expected, if it is the segment's next.
+  @inline(__always)
+  private mutating func nextSlot(at index: Int) -> (BorrowedSegment, Slot)? {
+    // As a span: each access to an array would see to it first that nobody shares it.
+    var segments = segments.mutableSpan
+    guard let segment = segments[index].segment, segments[index].peeked == nil else { return nil }
     let next = segments[index].next
     if next >= segments[index].visible {
       guard segments[index].end == nil, let committed = segment.reader.committedInThisLife, committed > next else {
@@ -158,13 +171,16 @@ struct StreamCursor {
     guard let slot = try? segment.reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else {
       return nil
     }
-    if limit > 1 { return take(slot, at: index, limit: limit) }
-    isSettled = false
-    segments[index].next = next + 1
+    return (segment, slot)
+  }
+
+  /// Moves past a slot that was taken; returns whether it was the last that was seen.
+  @inline(__always)
+  private mutating func pass(_ slot: Slot, at index: Int) -> Bool {
+    var segments = segments.mutableSpan
+    segments[index].next += 1
     segments[index].following = slot.following
-    expected = slot.sequence + 1
-    if next + 1 >= segments[index].visible { leaveIfRead(index) }
-    return Message(segment: segment, slot: slot)
+    return segments[index].next >= segments[index].visible
   }
 
   /// Whether a look would find nothing new, as the last one did not: this costs far less.

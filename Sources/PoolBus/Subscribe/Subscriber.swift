@@ -91,11 +91,15 @@ public final class Subscriber: Sendable {
     }
   }
 
+  /// About 20 microseconds.
+  private static let turnsBetweenYields = 16
+
   /// Watches the segments for a while; with `.adaptive`, for as long as that has lately paid.
   private func spinForMessage(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
     let start = Clock.monotonicNanoseconds
     let budget = waiting == .spin ? AdaptiveSpin.longest : spin.budget()
     var last = start
+    var turns = 0
     while true {
       for _ in 0..<32 {
         if let message = try core.take(limit: limit, .atHand) { return message }
@@ -109,6 +113,9 @@ public final class Subscriber: Sendable {
       }
       if now &- start >= budget { return nil }
       last = now
+      turns += 1
+      // The one who publishes may be waiting for this core.
+      if turns.isMultiple(of: Self.turnsBetweenYields) { yieldCore() }
     }
   }
 }
