@@ -69,6 +69,28 @@ public struct SegmentReader: Sendable {
   /// - Throws: ``CorruptSegment``, naming the first field that can't be. If the segment is in another life by then, that
   ///   is all that is wrong with it.
   public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
+    let entry = try entry(at: index)
+    return Slot(
+      index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
+      attributesByteCount: Int(entry.attributesByteCount), elementStride: entry.elementStride,
+      offset: Int(entry.offset), attributesOffset: Int(entry.attributesOffset))
+  }
+
+  /// A message's payload, where it lies, once its slot has been checked as by ``slot(at:)``.
+  ///
+  /// - Parameter sequence: what the slot must say.
+  @_lifetime(borrow self)
+  public func bytes(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> RawSpan {
+    let entry = try entry(at: index)
+    guard entry.sequence == sequence else {
+      throw corrupt(.sequence, of: index, value: entry.sequence, allowed: sequence...sequence)
+    }
+    return span(from: Int(entry.offset), byteCount: Int(entry.byteCount))
+  }
+
+  /// A slot that is copied, and checked.
+  @inline(__always)
+  private func entry(at index: UInt32) throws(CorruptSegment) -> SlotEntry {
     guard index < maximumSlotCount else {
       throw corrupt(.index, of: index, value: UInt64(index), allowed: 0...UInt64(maximumSlotCount - 1))
     }
@@ -100,10 +122,7 @@ public struct SegmentReader: Sendable {
       throw corrupt(
         .attributesByteCount, of: index, value: attributesByteCount, allowed: 0...end - entry.attributesOffset)
     }
-    return Slot(
-      index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
-      attributesByteCount: Int(attributesByteCount), elementStride: entry.elementStride, offset: Int(entry.offset),
-      attributesOffset: Int(entry.attributesOffset))
+    return entry
   }
 
   /// Asks for a payload's first cache line ahead, while its slot is being read.
@@ -116,6 +135,7 @@ public struct SegmentReader: Sendable {
   }
 
   /// The sequence that a slot claims, unchecked: to see how far a run of messages may go before each is looked at.
+  /// They rise from slot to slot, if the publisher keeps to the rules.
   ///
   /// - Parameter index: below a ``committed`` that this thread has seen.
   public func claimedSequence(at index: UInt32) -> UInt64 {

@@ -209,6 +209,7 @@ public final class SegmentWriter: @unchecked Sendable {
   public func cancel(_ run: ReservationRun) { room.cancel(run) }
 
   /// Writes a slot, which nobody looks at yet.
+  @inline(__always)
   private func append(_ entry: consuming SlotEntry, at index: UInt32, epoch: UInt32) {
     entry.checksum = entry.expectedChecksum(at: index, epoch: epoch)
     // SAFETY: `reserve` kept room for the slots of all that is committed or outstanding, and this is one of those.

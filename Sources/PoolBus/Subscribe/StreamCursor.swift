@@ -247,16 +247,19 @@ struct StreamCursor {
     guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
     atHand = index
     let reader = segments[index].reader
-    let end = segments[index].visible
     let start = segments[index].next
+    let count = min(max(segments[index].visible, start + 1) - start, UInt32(clamping: limit))
     var next = start + 1
     var sequence = slot.sequence &+ 1
-    if lost.isEmpty {
-      // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
-      while next < end, Int(next - start) < limit, sequence > 0, reader.claimedSequence(at: next) == sequence {
-        next += 1
-        sequence &+= 1
+    // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
+    if count > 1, lost.isEmpty, slot.sequence < .max - UInt64(count) {
+      // They rise, so if the last one fits, all do.
+      if reader.claimedSequence(at: start + count - 1) == slot.sequence + UInt64(count) - 1 {
+        next = start + count
+      } else {
+        while next < start + count, reader.claimedSequence(at: next) == slot.sequence + UInt64(next - start) { next += 1 }
       }
+      sequence = slot.sequence + UInt64(next - start)
     }
     segments[index].next = next
     segments[index].peeked = nil
