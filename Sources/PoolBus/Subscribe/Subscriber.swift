@@ -114,7 +114,7 @@ public final class Subscriber: Sendable {
       if now &- start >= budget { return nil }
       last = now
       turns += 1
-      // The one who publishes may be waiting for this core.
+      // Who publishes may be waiting for this very core.
       if turns.isMultiple(of: Self.turnsBetweenYields) { yieldCore() }
     }
   }
