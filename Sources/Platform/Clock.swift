@@ -18,9 +18,16 @@ public enum Clock {
 }
 
 /// Tells the processor that this thread spins, so that the other hardware thread of its core gets more of it.
-@inline(__always)
+@inlinable
 public func spinHint() { poolbus_spin_hint() }
 
+/// Lets others have the core, if somebody waits for it.
+public func yieldCore() { sched_yield() }
+
 /// Asks the processor for the cache line at an address that will be read soon.
-@inline(__always)
+@inlinable
 public func prefetch(_ address: UnsafeRawPointer) { unsafe poolbus_prefetch(address) }
+
+/// Asks the processor for the cache line at an address that will be written soon.
+@inlinable
+public func prefetchForWriting(_ address: UnsafeRawPointer) { unsafe poolbus_prefetch_for_writing(address) }

@@ -6,7 +6,7 @@ import Vocabulary
 ///
 /// Any number of threads may use it. Whatever the publisher writes, no call reads outside of the mapping, and none
 /// allocates but `sequences` and the initialisers.
-public final class SegmentReader: Sendable {
+public struct SegmentReader: Sendable {
   public let identity: SegmentIdentity
   public let mapping: ReadMapping
   private let maximumSlotCount: UInt32
@@ -19,7 +19,7 @@ public final class SegmentReader: Sendable {
   }
 
   /// Maps a segment and reads one life of it; see ``ReadMapping``.
-  public convenience init(
+  public init(
     mapping descriptor: consuming OwnedDescriptor, capacity: Int, identity: SegmentIdentity, populate: Bool
   ) throws(MemoryError) {
     let mapping = try ReadMapping(descriptor: descriptor, id: identity.id, capacity: capacity, populate: populate)
@@ -38,6 +38,21 @@ public final class SegmentReader: Sendable {
     mapping.committedWord.count(in: identity.epoch).map { min($0, maximumSlotCount) }
   }
 
+  /// What the publisher has said of its log at a moment; equal as long as it has said nothing more.
+  public struct Progress: Hashable, Sendable {
+    fileprivate let committed: UInt64
+    fileprivate let sealed: UInt64
+  }
+
+  /// What the publisher has said so far, whatever life it speaks of. A look at anything else here after this one finds no
+  /// less.
+  public var progress: Progress {
+    // SAFETY: the words lie in the header page.
+    unsafe Progress(
+      committed: mapping.mapping.words(at: SegmentLayout.committedOffset).pointee.load(ordering: .acquiring),
+      sealed: mapping.mapping.words(at: SegmentLayout.sealedOffset).pointee.load(ordering: .acquiring))
+  }
+
   /// How many messages the log will ever hold, or nil while it is open, or in another life.
   ///
   /// Acquiring: a look at ``committed`` after this one finds them all.
@@ -54,6 +69,28 @@ public final class SegmentReader: Sendable {
   /// - Throws: ``CorruptSegment``, naming the first field that can't be. If the segment is in another life by then, that
   ///   is all that is wrong with it.
   public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
+    let entry = try entry(at: index)
+    return Slot(
+      index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
+      attributesByteCount: Int(entry.attributesByteCount), elementStride: entry.elementStride,
+      offset: Int(entry.offset), attributesOffset: Int(entry.attributesOffset))
+  }
+
+  /// A message's payload, where it lies, once its slot has been checked as by ``slot(at:)``.
+  ///
+  /// - Parameter sequence: what the slot must say.
+  @_lifetime(borrow self)
+  public func bytes(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> RawSpan {
+    let entry = try entry(at: index)
+    guard entry.sequence == sequence else {
+      throw corrupt(.sequence, of: index, value: entry.sequence, allowed: sequence...sequence)
+    }
+    return span(from: Int(entry.offset), byteCount: Int(entry.byteCount))
+  }
+
+  /// A slot that is copied, and checked.
+  @inline(__always)
+  private func entry(at index: UInt32) throws(CorruptSegment) -> SlotEntry {
     guard index < maximumSlotCount else {
       throw corrupt(.index, of: index, value: UInt64(index), allowed: 0...UInt64(maximumSlotCount - 1))
     }
@@ -85,10 +122,7 @@ public final class SegmentReader: Sendable {
       throw corrupt(
         .attributesByteCount, of: index, value: attributesByteCount, allowed: 0...end - entry.attributesOffset)
     }
-    return Slot(
-      index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
-      attributesByteCount: Int(attributesByteCount), elementStride: entry.elementStride, offset: Int(entry.offset),
-      attributesOffset: Int(entry.attributesOffset))
+    return entry
   }
 
   /// Asks for a payload's first cache line ahead, while its slot is being read.
@@ -101,6 +135,7 @@ public final class SegmentReader: Sendable {
   }
 
   /// The sequence that a slot claims, unchecked: to see how far a run of messages may go before each is looked at.
+  /// They rise from slot to slot, if the publisher keeps to the rules.
   ///
   /// - Parameter index: below a ``committed`` that this thread has seen.
   public func claimedSequence(at index: UInt32) -> UInt64 {

@@ -10,7 +10,7 @@ struct SegmentRoom {
 
   private let maximumSlotCount: UInt32
   /// Where the room begins, as an offset; all below it is taken.
-  private var top = SegmentLayout.headerByteCount
+  private(set) var top = SegmentLayout.headerByteCount
 
   /// - Parameter capacity: one that ``SegmentLayout/allows(capacity:)``.
   init(capacity: Int, epoch: UInt32) {

@@ -170,7 +170,18 @@ public final class SegmentWriter: @unchecked Sendable {
         attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride),
       at: index, epoch: epoch)
     if isLast { seal() }
-    return announce(index + 1, epoch: epoch)
+    let slot = announce(index + 1, epoch: epoch)
+    prefetchNext()
+    return slot
+  }
+
+  /// Asks for the cache lines that the next message will be written to: who reads has those beside them, and may have
+  /// these by now.
+  private func prefetchNext() {
+    // SAFETY: nothing is written; the addresses need not even be valid.
+    unsafe prefetchForWriting(mapping.base + room.top)
+    let slot = SegmentLayout.slotOffset(of: room.committed, inCapacity: capacity)
+    unsafe prefetchForWriting(mapping.base + slot)
   }
 
   /// Takes room for several messages of one length, without attributes; nil if it does not suffice for all.
@@ -208,6 +219,7 @@ public final class SegmentWriter: @unchecked Sendable {
   public func cancel(_ run: ReservationRun) { room.cancel(run) }
 
   /// Writes a slot, which nobody looks at yet.
+  @inline(__always)
   private func append(_ entry: consuming SlotEntry, at index: UInt32, epoch: UInt32) {
     entry.checksum = entry.expectedChecksum(at: index, epoch: epoch)
     // SAFETY: `reserve` kept room for the slots of all that is committed or outstanding, and this is one of those.

@@ -33,6 +33,7 @@ package struct SlotEntry: Sendable {
   ///
   /// Each word is loaded atomically, hence exactly once: what is checked in the copy is what is used, even if the
   /// publisher goes on writing. `words` must be readable for 64 bytes.
+  @inline(__always)
   @unsafe init(loadingFrom words: UnsafePointer<Atomic<UInt64>>) {
     // SAFETY: the caller says that eight words are readable.
     unsafe sequence = words[0].load(ordering: .relaxed)
@@ -50,6 +51,7 @@ package struct SlotEntry: Sendable {
   /// Copies the entry into a segment. `words` must be writable for 64 bytes.
   ///
   /// The order of these stores does not matter: the committed word's releasing store follows them.
+  @inline(__always)
   @unsafe func store(to words: UnsafePointer<Atomic<UInt64>>) {
     // SAFETY: the caller says that eight words are writable.
     unsafe words[0].store(sequence, ordering: .relaxed)
@@ -67,6 +69,7 @@ package struct SlotEntry: Sendable {
   /// It finds stale and torn slots and a publisher's stray writes. It is no defence against a hostile publisher, who
   /// can compute it too; that is what the reader's bounds are for. The constants are the golden ratio's digits and
   /// those of the square roots of the first primes.
+  @inline(__always)
   package func expectedChecksum(at index: UInt32, epoch: UInt32) -> UInt64 {
     let first = fold(sequence ^ 0x9E37_79B9_7F4A_7C15, offset ^ 0xBB67_AE85_84CA_A73B)
     let second = fold(byteCount ^ 0x3C6E_F372_FE94_F82B, publishTime ^ 0xA54F_F53A_5F1D_36F1)
@@ -77,9 +80,11 @@ package struct SlotEntry: Sendable {
     return fold(words ^ reserved ^ 0x1F83_D9AB_FB41_BD6B, place ^ 0x5BE0_CD19_137E_2179)
   }
 
+  @inline(__always)
   private var lengths: UInt64 { UInt64(elementStride) << 32 | UInt64(attributesByteCount) }
 
   /// One multiplication that lets every bit of both words reach every bit of the result.
+  @inline(__always)
   private func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)
     return product.high ^ product.low

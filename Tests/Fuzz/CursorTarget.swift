@@ -88,7 +88,11 @@ private struct Walk {
         borrowed.append(message)
         continue
       }
-      switch cursor.look() {
+      let isQuiet = cursor.isQuiet
+      let found = cursor.look()
+      if isQuiet, case .nothing = found { return }
+      require(!isQuiet, "a look found something where there was said to be nothing new")
+      switch found {
       case .message(let index, let slot):
         require(slot.sequence >= before, "message \(slot.sequence) comes after \(before) was awaited")
         plant(handed > 1 && slot.sequence > 4 && limit > 1, "a run in a second segment")

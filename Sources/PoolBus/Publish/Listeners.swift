@@ -69,6 +69,7 @@ struct Listeners {
     if !observers.isEmpty || !silent.isEmpty { return true }
     if listeners.isEmpty { return false }
     // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
+    let listeners = listeners.span
     var index = 0
     while index < listeners.count {
       if !listeners[index].page.isAwake { return true }

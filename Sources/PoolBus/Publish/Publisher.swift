@@ -20,25 +20,35 @@ public final class Publisher: Sendable {
   /// - Parameters:
   ///   - byteCount: bytes of the payload; from 0 to as large as the pool or the topic's quota.
   ///   - alignment: a power of two up to 2 MiB; at least 64 is given.
-  ///   - attributes: what the message says about its payload.
   /// - Throws: ``BusError``; `CancellationError` as soon as the task is cancelled.
+  public func loan(byteCount: Int, alignment: Int = 64) async throws -> Loan {
+    if let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment) {
+      return Loan(writer: segment, reservation: reservation, elementStride: 0)
+    }
+    return try await loan(byteCount: byteCount, alignment: alignment, attributes: .none)
+  }
+
+  /// Room for a payload, and for what the message says about it; see ``loan(byteCount:alignment:)``.
   public func loan(
-    byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
+    byteCount: Int, alignment: Int = 64, attributes: MessageAttributes
   ) async throws -> Loan {
     try await loan(byteCount: byteCount, alignment: alignment, attributes: attributes, elementStride: 0)
   }
 
   /// Room for a payload if it is to be had without waiting, or else nil: the room is asked for, try again.
   ///
-  /// Throws as ``loan(byteCount:alignment:attributes:)``.
-  public func tryLoan(
-    byteCount: Int, alignment: Int = 64, attributes: MessageAttributes = .none
-  ) throws(BusError) -> Loan? {
-    if attributes.isEmpty,
-      let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment)
-    {
+  /// Throws as ``loan(byteCount:alignment:)``.
+  public func tryLoan(byteCount: Int, alignment: Int = 64) throws(BusError) -> Loan? {
+    if let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment) {
       return Loan(writer: segment, reservation: reservation, elementStride: 0)
     }
+    return try tryLoan(byteCount: byteCount, alignment: alignment, attributes: .none)
+  }
+
+  /// Room for a payload, and for what the message says about it; see ``tryLoan(byteCount:alignment:)``.
+  public func tryLoan(
+    byteCount: Int, alignment: Int = 64, attributes: MessageAttributes
+  ) throws(BusError) -> Loan? {
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
     guard case .reserved(let segment, let reservation) = try core.attempt(wish, { wish.reserve(in: $0) }) else {
       return nil
@@ -49,7 +59,7 @@ public final class Publisher: Sendable {
   /// Room for `count` messages of `byteCount` bytes each, which are published all at once: for many small messages, as
   /// they share one commit, one look at the clock and one handle.
   ///
-  /// - Throws: as ``loan(byteCount:alignment:attributes:)``; all of them must fit one segment.
+  /// - Throws: as ``loan(byteCount:alignment:)``; all of them must fit one segment.
   public func loanBatch(count: Int, byteCount: Int) async throws -> LoanBatch {
     let wish = try core.wish(count: count, byteCount: byteCount)
     while true {
@@ -62,7 +72,7 @@ public final class Publisher: Sendable {
 
   /// Room for `count` elements of a bit-copyable type; readers can check what they read them as.
   ///
-  /// Throws as ``loan(byteCount:alignment:attributes:)``.
+  /// Throws as ``loan(byteCount:alignment:)``.
   public func loan<Element: BitwiseCopyable>(
     of element: Element.Type, count: Int, attributes: MessageAttributes = .none
   ) async throws -> TypedLoan<Element> {
@@ -76,7 +86,7 @@ public final class Publisher: Sendable {
 
   /// Publishes bytes that exist already, by copying them into the pool once.
   ///
-  /// Throws as ``loan(byteCount:alignment:attributes:)`` and ``Loan/publish()``.
+  /// Throws as ``loan(byteCount:alignment:)`` and ``Loan/publish()``.
   public func publish(copying bytes: [UInt8], attributes: MessageAttributes = .none) async throws {
     var loan = try await loan(byteCount: bytes.count, attributes: attributes)
     loan.mutableBytes.copy(from: bytes.span)

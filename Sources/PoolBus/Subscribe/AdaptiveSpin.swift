@@ -6,8 +6,9 @@ import Synchronization
 ///
 /// Times are nanoseconds.
 final class AdaptiveSpin: Sendable {
-  /// As long as two wake-ups with ZeroMQ take: a longer wait is better blocked.
-  static let longest: UInt64 = 200_000
+  /// As long as a few wake-ups with ZeroMQ take, or as a payload of some MiB is written and read: a longer wait is better
+  /// blocked.
+  static let longest: UInt64 = 500_000
   /// Spun even by who has learnt that it does not pay.
   static let shortest: UInt64 = 1_000
   /// Who spins looks at the clock far more often than this, unless its core was taken away.
@@ -28,7 +29,7 @@ final class AdaptiveSpin: Sendable {
   /// A message came so long after the wait began, whether it was seen by spinning or by being woken.
   func came(after duration: UInt64) {
     let wanted = duration > Self.longest ? Self.shortest : min(max(duration &* 2, 20_000), Self.longest)
-    learnt.store((learnt.load(ordering: .relaxed) &* 3 &+ wanted) / 4, ordering: .relaxed)
+    learnt.store((learnt.load(ordering: .relaxed) &+ wanted) / 2, ordering: .relaxed)
   }
 
   /// The core was taken away while it spun: others need it more.

@@ -14,6 +14,7 @@ final class BorrowedSegment: Sendable {
     reader = SegmentReader(mapping: held.mapping, epoch: epoch)
     self.topic = topic
     self.stream = stream
+    held.borrow(epoch, topic: topic)
   }
 
   // The count of references is atomic, and its last decrement acquires: all reads are done before the memory is another

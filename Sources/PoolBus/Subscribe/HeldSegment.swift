@@ -23,8 +23,10 @@ final class HeldSegment: Sendable {
   private let released = Atomic<UInt32>(0)
   private let borrowed = Mutex(Borrowed())
 
+  // Not a weak reference to the borrowed life: that would make each retain of it, and so each message, take the slow way.
   private struct Borrowed {
-    weak var segment: BorrowedSegment?
+    var count = 0
+    var last: (epoch: UInt32, topic: TopicName)?
   }
 
   /// - Parameters:
@@ -48,10 +50,15 @@ final class HeldSegment: Sendable {
   /// The last life that was released; the first if none was.
   var releasedEpoch: UInt32 { max(released.load(ordering: .sequentiallyConsistent), 1) }
 
-  /// The life that is read, or was read last, as long as somebody borrows it.
-  var lastBorrowed: BorrowedSegment? {
-    get { borrowed.withLock { $0.segment } }
-    set { borrowed.withLock { $0.segment = newValue } }
+  /// The life that is read, or was read last, as long as somebody borrows from here.
+  var lastBorrowed: (epoch: UInt32, topic: TopicName)? { borrowed.withLock { $0.count > 0 ? $0.last : nil } }
+
+  /// A life begins to be borrowed; ``release(_:)`` is its end.
+  func borrow(_ epoch: UInt32, topic: TopicName) {
+    borrowed.withLock { borrowed in
+      borrowed.count += 1
+      borrowed.last = (epoch, topic)
+    }
   }
 
   /// Another node has it now, and its publisher does not renew it any more: from now on releases are said by message.
@@ -75,6 +82,12 @@ final class HeldSegment: Sendable {
     }
   }
 
+  /// This life is read to its end: to be said if it is borrowed still.
+  func passIfBorrowed(_ epoch: UInt32) {
+    // Who lets go of it meanwhile says more; the node takes no notice of what comes behind that.
+    if lastBorrowed?.epoch == epoch { pass(epoch) }
+  }
+
   /// This life is read to its end, but borrowed still.
   func pass(_ epoch: UInt32) {
     passed.store(epoch, ordering: .sequentiallyConsistent)
@@ -83,6 +96,8 @@ final class HeldSegment: Sendable {
 
   /// Nobody reads this life any more.
   func release(_ epoch: UInt32) {
+    // First of all: who offers to a new node what is borrowed takes what is said below for said later.
+    borrowed.withLock { $0.count -= 1 }
     doze?.acknowledge(identity(epoch), at: place, in: generation)
     released.store(epoch, ordering: .sequentiallyConsistent)
     if isAwaited(epoch) { node?.send(.releaseSegment(identity(epoch), by: subscription)) }

@@ -29,10 +29,15 @@ public struct SampleBatch: ~Copyable, Sendable {
   /// - Throws: ``BusError/corruptSegment(_:)`` if the publisher wrote nonsense there.
   @_lifetime(borrow self)
   public borrowing func bytes(at index: Int) throws(BusError) -> RawSpan {
-    // SAFETY: the batch holds the segment, and with it the mapping.
+    precondition(index >= 0 && index < count, "a batch has \(count) messages")
     let reader = segment.reader
-    let span = reader.bytes(of: try slot(at: index))
-    return unsafe _overrideLifetime(span, borrowing: self)
+    do throws(CorruptSegment) {
+      let span = try reader.bytes(at: first.index + UInt32(index), sequence: first.sequence &+ UInt64(index))
+      // SAFETY: the batch holds the segment, and with it the mapping.
+      return unsafe _overrideLifetime(span, borrowing: self)
+    } catch {
+      throw .corruptSegment("\(segment.topic), \(error)")
+    }
   }
 
   /// When a message was published: nanoseconds since 1970, by the publisher's clock. Throws as ``bytes(at:)``.

@@ -42,6 +42,8 @@ struct StreamCursor {
     var peeked: Slot?
     /// Where the next payload probably lies.
     var following = 0
+    /// What its publisher had said before the last look that found nothing.
+    var settled: SegmentReader.Progress?
 
     init(_ held: HeldSegment, _ segment: BorrowedSegment) {
       self.held = held
@@ -50,23 +52,21 @@ struct StreamCursor {
     }
   }
 
-  private struct LeftSegment {
-    weak var segment: BorrowedSegment?
-  }
-
   let topic: TopicName
   let stream: StreamID
   /// The sequence to deliver next; all before it are delivered or reported lost.
   private(set) var expected: UInt64
   private(set) var segments: [OpenSegment] = []
-  private var lost = RangeSet<UInt64>()
+  private var lost = LostMessages()
   private(set) var hasEnded = false
   /// Read to their end since the last look.
-  private var left: [LeftSegment] = []
+  private var left: [(held: HeldSegment, epoch: UInt32)] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.
   private var takesAny = false
   /// Where the last message was taken from.
   private var atHand = 0
+  /// The last look found nothing, and since then nothing was taken, nor said by the node.
+  private var isSettled = false
 
   init(topic: TopicName, stream: StreamID, firstSequence: UInt64) {
     self.topic = topic
@@ -78,6 +78,7 @@ struct StreamCursor {
 
   /// A segment is handed over, in this life, or a later one if its publisher has gone on since the node looked.
   mutating func add(_ held: HeldSegment, epoch: UInt32) {
+    isSettled = false
     let epoch = max(epoch, held.mapping.epoch)
     guard let index = segments.firstIndex(where: { $0.held.id == held.id }) else {
       segments.append(OpenSegment(held, borrow(held, epoch)))
@@ -91,10 +92,14 @@ struct StreamCursor {
     }
   }
 
-  mutating func end() { hasEnded = true }
+  mutating func end() {
+    isSettled = false
+    hasEnded = true
+  }
 
   /// A life has ended, and the node waits for its release.
   mutating func sealed(_ identity: SegmentIdentity, slots: UInt32) {
+    isSettled = false
     guard let index = segments.firstIndex(where: { $0.held.id == identity.id }) else { return }
     if segments[index].reader.identity.epoch < identity.epoch { begin(identity.epoch, at: index) }
     guard segments[index].reader.identity.epoch == identity.epoch else {
@@ -117,16 +122,19 @@ struct StreamCursor {
 
   mutating func lose(_ range: ClosedRange<UInt64>) {
     guard range.upperBound >= expected, range.upperBound < .max else { return }
-    lost.insert(contentsOf: max(range.lowerBound, expected)..<(range.upperBound + 1))
+    isSettled = false
+    lost.insert(max(range.lowerBound, expected)..<(range.upperBound + 1))
   }
 
   /// The segment is taken away: what is unread of it is lost (the node says which messages those are).
   mutating func drop(_ id: SegmentID) {
+    tellOfLeft()
     while let index = segments.firstIndex(where: { $0.held.id == id }) { finish(index) }
   }
 
   /// Lets go of everything.
   mutating func dropAll() {
+    tellOfLeft()
     while !segments.isEmpty { finish(segments.count - 1) }
   }
 
@@ -136,9 +144,22 @@ struct StreamCursor {
   @inline(__always)
   mutating func takeAtHand(limit: Int) -> Message? {
     let index = atHand
-    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny, let segment = segments[index].segment,
-      segments[index].peeked == nil
+    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny,
+      let (segment, slot) = nextSlot(at: index)
     else { return nil }
+    if limit > 1 { return take(slot, at: index, limit: limit) }
+    isSettled = false
+    expected = slot.sequence + 1
+    if pass(slot, at: index) { leaveIfRead(index) }
+    return Message(segment: segment, slot: slot)
+  }
+
+  /// The slot of the message that is expected, if it is the segment's next.
+  @inline(__always)
+  private mutating func nextSlot(at index: Int) -> (BorrowedSegment, Slot)? {
+    // As a span: each access to an array would see to it first that nobody shares it.
+    var segments = segments.mutableSpan
+    guard let segment = segments[index].segment, segments[index].peeked == nil else { return nil }
     let next = segments[index].next
     if next >= segments[index].visible {
       guard segments[index].end == nil, let committed = segment.reader.committedInThisLife, committed > next else {
@@ -150,24 +171,50 @@ struct StreamCursor {
     guard let slot = try? segment.reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else {
       return nil
     }
-    if limit > 1 { return take(slot, at: index, limit: limit) }
-    segments[index].next = next + 1
+    return (segment, slot)
+  }
+
+  /// Moves past a slot that was taken; returns whether it was the last that was seen.
+  @inline(__always)
+  private mutating func pass(_ slot: Slot, at index: Int) -> Bool {
+    var segments = segments.mutableSpan
+    segments[index].next += 1
     segments[index].following = slot.following
-    expected = slot.sequence + 1
-    if next + 1 >= segments[index].visible { leaveIfRead(index) }
-    return Message(segment: segment, slot: slot)
+    return segments[index].next >= segments[index].visible
+  }
+
+  /// Whether a look would find nothing new, as the last one did not: this costs far less.
+  var isQuiet: Bool {
+    // Mutating: else the compiler copies the cursor to ask it.
+    mutating get {
+      guard isSettled, left.isEmpty else { return false }
+      var index = 0
+      while index < segments.count {
+        guard segments[index].reader.progress == segments[index].settled else { return false }
+        index += 1
+      }
+      return true
+    }
   }
 
   /// What comes next, without taking it.
   mutating func look() -> Look {
+    let found = search()
+    if case .nothing = found { isSettled = true } else { isSettled = false }
+    return found
+  }
+
+  private mutating func search() -> Look {
     if !left.isEmpty { tellOfLeft() }
-    if !lost.isEmpty, let range = lost.ranges.first, range.contains(expected) {
+    if let range = lost.first, range.contains(expected) {
       return .lagged(expected...(range.upperBound - 1))
     }
     var index = 0
     var earliest: (index: Int, slot: Slot)?
     while index < segments.count {
       do throws(CorruptSegment) {
+        // Before it is looked at: what is said from here on makes another look find more.
+        segments[index].settled = segments[index].reader.progress
         switch try peek(index) {
         case .slot(let slot):
           if slot.sequence == expected { return .message(index: index, slot) }
@@ -200,16 +247,19 @@ struct StreamCursor {
     guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
     atHand = index
     let reader = segments[index].reader
-    let end = segments[index].visible
     let start = segments[index].next
+    let count = min(max(segments[index].visible, start + 1) - start, UInt32(clamping: limit))
     var next = start + 1
     var sequence = slot.sequence &+ 1
-    if lost.isEmpty {
-      // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
-      while next < end, Int(next - start) < limit, sequence > 0, reader.claimedSequence(at: next) == sequence {
-        next += 1
-        sequence &+= 1
+    // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
+    if count > 1, lost.isEmpty, slot.sequence < .max - UInt64(count) {
+      // They rise, so if the last one fits, all do.
+      if reader.claimedSequence(at: start + count - 1) == slot.sequence + UInt64(count) - 1 {
+        next = start + count
+      } else {
+        while next < start + count, reader.claimedSequence(at: next) == slot.sequence + UInt64(next - start) { next += 1 }
       }
+      sequence = slot.sequence + UInt64(next - start)
     }
     segments[index].next = next
     segments[index].peeked = nil
@@ -230,7 +280,7 @@ struct StreamCursor {
 
   private mutating func advance(to sequence: UInt64) {
     expected = sequence
-    if !lost.isEmpty { lost.remove(contentsOf: 0..<sequence) }
+    if !lost.isEmpty { lost.remove(before: sequence) }
   }
 
   private enum Peek {
@@ -295,9 +345,7 @@ struct StreamCursor {
   // MARK: - Lives
 
   private func borrow(_ held: HeldSegment, _ epoch: UInt32) -> BorrowedSegment {
-    let segment = BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)
-    held.lastBorrowed = segment
-    return segment
+    BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)
   }
 
   private mutating func begin(_ epoch: UInt32, at index: Int) {
@@ -330,19 +378,19 @@ struct StreamCursor {
       let end = segments[index].end ?? segments[index].reader.sealedCount, segments[index].next >= end
     else { return }
     let isResting = isResting(afterReading: index)
-    left.append(LeftSegment(segment: segments[index].segment.take()))
+    left.append((segments[index].held, segments[index].reader.identity.epoch))
+    segments[index].segment = nil
     if !isResting { segments.remove(at: index) }
   }
 
   /// Says of the lives that were left, but are borrowed still, that they are read.
   private mutating func tellOfLeft() {
-    for left in left {
-      if let segment = left.segment { BorrowedSegment.pass(segment) }
-    }
+    for (held, epoch) in left { held.passIfBorrowed(epoch) }
     left.removeAll(keepingCapacity: true)
   }
 
   private mutating func finish(_ index: Int) {
+    isSettled = false
     if let segment = segments.remove(at: index).segment { BorrowedSegment.pass(segment) }
   }
 }

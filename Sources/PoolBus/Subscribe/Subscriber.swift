@@ -79,8 +79,8 @@ public final class Subscriber: Sendable {
   /// Looks for the next message, and unless it blocks at once, goes on looking for a while.
   private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
     do {
-      // A few of many streams: before it sleeps, it looks at all.
-      if let message = try core.take(limit: limit, everywhere: false) { return .message(message) }
+      // Not at all of many streams: before it sleeps, it does.
+      if let message = try core.take(limit: limit, .nearby) { return .message(message) }
       guard waiting != .block else { return .nothing }
       start = start ?? Clock.realtimeNanoseconds
       if let message = try spinForMessage(limit) { return .message(message) }
@@ -91,16 +91,21 @@ public final class Subscriber: Sendable {
     }
   }
 
+  /// About 20 microseconds.
+  private static let turnsBetweenYields = 16
+
   /// Watches the segments for a while; with `.adaptive`, for as long as that has lately paid.
   private func spinForMessage(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
     let start = Clock.monotonicNanoseconds
     let budget = waiting == .spin ? AdaptiveSpin.longest : spin.budget()
     var last = start
+    var turns = 0
     while true {
       for _ in 0..<32 {
-        if let message = try core.take(limit: limit, everywhere: false) { return message }
+        if let message = try core.take(limit: limit, .atHand) { return message }
         spinHint()
       }
+      if let message = try core.take(limit: limit, .nearby) { return message }
       let now = Clock.monotonicNanoseconds
       if waiting == .adaptive, now &- last > AdaptiveSpin.preempted {
         spin.wasPreempted()
@@ -108,6 +113,9 @@ public final class Subscriber: Sendable {
       }
       if now &- start >= budget { return nil }
       last = now
+      turns += 1
+      // Who publishes may be waiting for this very core.
+      if turns.isMultiple(of: Self.turnsBetweenYields) { yieldCore() }
     }
   }
 }

@@ -38,25 +38,22 @@ extension SubscriptionCore {
             stream: held.stream, use: .reading(id, progress)),
           descriptor: descriptor, owner: held)
       }
-      func offer(_ segment: BorrowedSegment, _ progress: OfferSegment.Progress) {
-        offer(segment.held, segment.reader.identity.epoch, progress)
-      }
       for cursor in state.cursors {
         cursors[cursor.stream] = RejoinCursor(
           subscription: id, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.expected)
       }
       // Read to their ends, but borrowed still.
       for held in state.held.values {
-        guard let segment = held.lastBorrowed else { continue }
-        if cursors[segment.stream] == nil {
-          cursors[segment.stream] = RejoinCursor(
-            subscription: id, stream: segment.stream, topic: segment.topic, nextSequence: .max)
+        guard let (epoch, topic) = held.lastBorrowed else { continue }
+        if cursors[held.stream] == nil {
+          cursors[held.stream] = RejoinCursor(
+            subscription: id, stream: held.stream, topic: topic, nextSequence: .max)
         }
-        offer(segment, .passed)
+        offer(held, epoch, .passed)
       }
       for index in state.cursors.indices {
         for open in state.cursors[index].segments {
-          if let segment = open.segment { offer(segment, .unread) }
+          if let segment = open.segment { offer(open.held, segment.reader.identity.epoch, .unread) }
         }
       }
       // What is only mapped may hold later messages by now, of which the node before had no time to tell.

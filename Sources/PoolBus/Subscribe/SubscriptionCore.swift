@@ -36,9 +36,18 @@ final class SubscriptionCore: Sendable {
 
   /// Messages of one stream in a row while others have some, too.
   private static let turnLength = 64
-  /// How many other streams are looked at when a turn is over, and when the stream whose turn it is has nothing: few, so
-  /// that a busy stream among a thousand idle ones is read as fast as one alone.
-  private static let (patrolAfterTurn, patrolWhenEmpty) = (32, 4)
+  /// How many other streams are looked at when a turn is over, or for ``Reach/nearby``: few, so that a busy stream among a
+  /// thousand idle ones is read as fast as one alone.
+  private static let patrolLength = 8
+
+  /// Where to look for a message before saying that there is none.
+  enum Reach {
+    /// Where the last one was.
+    case atHand
+    /// In a few other streams, too: again and again, it comes to all.
+    case nearby
+    case everywhere
+  }
 
   init(id: SubscriptionID, pattern: TopicPattern, node: NodeConnection, doze: Doze?, observer: HandleQueue?) {
     self.doze = doze
@@ -52,25 +61,32 @@ final class SubscriptionCore: Sendable {
 
   /// The next message, with those that follow it in one place, or nil if none is there.
   ///
-  /// - Parameters:
-  ///   - limit: how many messages at the most.
-  ///   - everywhere: whether to look at all streams before saying that there is none, or at a few of them, the one that
-  ///     had messages last among them.
+  /// - Parameter limit: how many messages at the most.
   /// - Throws: what was lost or is corrupt, once, at its place in the stream; the end when all is read.
-  func take(limit: Int = 1, everywhere: Bool = true) throws(BusError) -> Message? {
+  @inline(__always)
+  func take(limit: Int = 1, _ reach: Reach = .everywhere) throws(BusError) -> Message? {
     try state.withLock { state throws(BusError) in
       // The way of nearly every message.
       let turn = state.turn
-      if turn < state.cursors.count, state.takenInTurn < Self.turnLength, state.failure == nil,
-        let message = state.cursors[turn].takeAtHand(limit: limit)
-      {
-        state.takenInTurn += message.count
-        return message
+      if turn < state.cursors.count, state.takenInTurn < Self.turnLength, state.failure == nil {
+        if let message = state.cursors[turn].takeAtHand(limit: limit) {
+          state.takenInTurn += message.count
+          return message
+        }
+        if reach == .atHand || state.cursors.count == 1 && state.ended == nil, state.cursors[turn].isQuiet { return nil }
       }
-      let isTurnOver = state.takenInTurn >= Self.turnLength
-      let few = isTurnOver ? Self.patrolAfterTurn : Self.patrolWhenEmpty
-      return try state.search(limit, others: everywhere || state.ended != nil ? .max : few, isTurnOver: isTurnOver)
+      return try search(limit, reach, in: &state)
     }
+  }
+
+  @inline(never)
+  private func search(_ limit: Int, _ reach: Reach, in state: inout State) throws(BusError) -> Message? {
+    let isTurnOver = state.takenInTurn >= Self.turnLength
+    let others =
+      if reach == .everywhere || state.ended != nil { Int.max } else if isTurnOver || reach == .nearby {
+        Self.patrolLength
+      } else { 0 }
+    return try state.search(limit, others: others, isTurnOver: isTurnOver)
   }
 
   var wakePage: CInt? { doze?.descriptor }
@@ -286,7 +302,7 @@ extension SubscriptionCore.State {
   }
 
   private mutating func take(from index: Int, _ limit: Int) throws(BusError) -> StreamCursor.Message? {
-    guard index < cursors.count else { return nil }
+    guard index < cursors.count, !cursors[index].isQuiet else { return nil }
     switch cursors[index].look() {
     case .message(let segment, let slot):
       let message = cursors[index].take(slot, at: segment, limit: limit)
@@ -313,6 +329,7 @@ extension SubscriptionCore.State {
     mutating get {
       if failure != nil || ended != nil { return true }
       for index in cursors.indices {
+        if cursors[index].isQuiet { continue }
         switch cursors[index].look() {
         case .message, .lagged, .corrupt:
           turn(to: index)

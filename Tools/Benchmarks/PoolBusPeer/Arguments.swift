@@ -9,11 +9,22 @@ struct Arguments: @unchecked Sendable {
   // Unchecked: nobody changes it, and its strings are the process's arguments.
   private let peer: peer
 
-  init() { peer = unsafe peer_parse(CommandLine.argc, CommandLine.unsafeArgv) }
+  init() {
+    peer = unsafe peer_parse(CommandLine.argc, CommandLine.unsafeArgv)
+    mode =
+      switch peer.mode {
+      case PEER_SPIN: .spin
+      case PEER_ADAPTIVE: .adaptive
+      default: .block
+      }
+    size = peer.size
+    let processes = Int(peer.publishers + peer.subscribers)
+    spins = mode == .spin && processes <= ProcessInfo.processInfo.activeProcessorCount
+  }
 
   var role: String { unsafe String(cString: peer.role) }
   var place: String { unsafe String(cString: peer.place) }
-  var size: Int { peer.size }
+  let size: Int
   var publishers: Int { Int(peer.publishers) }
   var index: Int { Int(peer.index) }
   var topics: Int { Int(peer.topics) }
@@ -23,13 +34,9 @@ struct Arguments: @unchecked Sendable {
   /// Many messages are published, and taken, at once: how the driver calls this program says so.
   let isBatching = CommandLine.arguments[0].hasSuffix("-batch")
 
-  var mode: Waiting {
-    switch peer.mode {
-    case PEER_SPIN: .spin
-    case PEER_ADAPTIVE: .adaptive
-    default: .block
-    }
-  }
+  let mode: Waiting
+  /// Whether to spin by itself; not where there are more processes than cores, and so no time to spin away.
+  let spins: Bool
 
   var subscriberOptions: SubscriberOptions { SubscriberOptions(waiting: mode) }
 
