@@ -187,6 +187,31 @@ import Testing
     #expect(rules(evidence) == [.missing])
   }
 
+  @Test("With the node restarted, who does not wait for memory is refused loans, and does not fail")
+  func impatient() {
+    var evidence = evidence()
+    evidence.expectsRejoin = true
+    evidence.harm = [.init(target: .node, fault: .restart(milliseconds: 1), time: 1055)]
+    evidence.streams[0].refusals = [.nodeLost]
+    #expect(rules(evidence) == [.failure])
+    evidence.streams[0].givesUp = true
+    #expect(rules(evidence) == [])
+    evidence.harm = []
+    #expect(rules(evidence) == [.failure])
+  }
+
+  @Test("With the node restarted, a stream's number still says whose it is")
+  func lagsOnly() {
+    var evidence = evidence()
+    evidence.expectsRejoin = true
+    evidence.harm = [.init(target: .node, fault: .restart(milliseconds: 1), time: 1200)]
+    evidence.subscriptions[0].mayLag = true
+    evidence.subscriptions[0].events = [.lagged(stream: 7, sequences: 1...10)]
+    #expect(rules(evidence) == [])
+    evidence.subscriptions[0].events = [.lagged(stream: 7, sequences: 1...9)]
+    #expect(rules(evidence) == [.missing])
+  }
+
   @Test("With the node restarted, lags of streams that nothing names are not taken for one stream's")
   func unnamedLags() {
     var evidence = evidence()

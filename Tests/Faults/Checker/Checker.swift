@@ -24,7 +24,7 @@ struct Violation: Equatable, Sendable, CustomStringConvertible {
 struct Checker {
   private let evidence: Evidence
   private let authors: [UInt64: StreamEvidence]
-  /// Of a node that was never restarted a stream's number says whose it is.
+  /// No node gives a stream the number of one of its lives before.
   private let authorOfStream: [UInt64: UInt64]
   private let evicting: Set<String>
   private let retaining: Set<String>
@@ -63,8 +63,7 @@ struct Checker {
     self.evidence = evidence
     authors = Dictionary(evidence.streams.map { ($0.author.code, $0) }, uniquingKeysWith: { first, _ in first })
     let known = evidence.streams.compactMap { stream in stream.stream.map { ($0, stream.author.code) } }
-    let isUnique = !evidence.harm.contains { if case .restart = $0.fault { true } else { false } }
-    authorOfStream = isUnique ? Dictionary(known, uniquingKeysWith: { first, _ in first }) : [:]
+    authorOfStream = Dictionary(known, uniquingKeysWith: { first, _ in first })
     evicting = Set(evidence.streams.filter(\.mayEvict).map(\.topic))
     retaining = Set(evidence.streams.filter(\.retains).map(\.topic))
   }
@@ -86,20 +85,26 @@ struct Checker {
     if let failure = stream.failure, !isExcused(failure.reason, of: worker) {
       add(.failure, "\(stream.name) came to its end by \(failure.reason), and nothing was done that explains it")
     }
-    for refusal in Set(stream.refusals) where !mayRefuse(refusal, to: worker) {
+    for refusal in Set(stream.refusals) where !mayRefuse(refusal, to: stream) {
       add(.failure, "\(stream.name) was refused a loan by \(refusal), and nothing was done that explains it")
     }
   }
 
-  /// A segment takes memory of the node, and a descriptor of both.
-  private func mayRefuse(_ reason: Failure, to worker: Target) -> Bool {
+  /// A segment takes memory of the node, and a descriptor of both; and who does not wait for memory does not wait for a
+  /// node either.
+  private func mayRefuse(_ reason: Failure, to stream: StreamEvidence) -> Bool {
     switch reason {
     case .poolExhausted: true
     case .outOfMemory:
-      hadNoDescriptors(worker) || hadNoDescriptors(.node)
+      hadNoDescriptors(.worker(stream.author.worker)) || hadNoDescriptors(.node)
         || evidence.wasHarmed(.node) { if case .exhaustMemory = $0 { true } else { false } }
+    case .nodeLost: stream.givesUp && wasRestarted
     default: false
     }
+  }
+
+  private var wasRestarted: Bool {
+    evidence.wasHarmed(.node) { if case .restart = $0 { true } else { false } }
   }
 
   private func hadNoDescriptors(_ target: Target) -> Bool {
@@ -109,8 +114,7 @@ struct Checker {
   /// Whether an end may come to a process by what was done to it, or to the node.
   private func isExcused(_ reason: Failure, of worker: Target) -> Bool {
     if hadNoDescriptors(worker) { return true }
-    let isRestarted = evidence.wasHarmed(.node) { if case .restart = $0 { true } else { false } }
-    return reason == .nodeLost && isRestarted && !evidence.expectsRejoin
+    return reason == .nodeLost && wasRestarted && !evidence.expectsRejoin
   }
 
   // MARK: - Subscriptions

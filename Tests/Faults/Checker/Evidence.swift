@@ -54,6 +54,8 @@ struct StreamEvidence: Sendable {
   var topic: String
   var mayEvict: Bool
   var retains: Bool
+  /// Its policy waits for nothing, or not for long.
+  var givesUp = false
   /// Nil: it was killed before it had one.
   var stream: UInt64?
   var opened: UInt64 = 0
