@@ -30,11 +30,19 @@ public struct SegmentFilling: Equatable, Sendable {
   public var slots: UInt32
   /// From its first message's to its last one's; nil if it holds none.
   public var sequences: ClosedRange<UInt64>?
+  /// When its last message was published; nil if it holds none.
+  public var lastPublished: UInt64?
 
-  public init(slots: UInt32, sequences: ClosedRange<UInt64>?) {
+  public init(slots: UInt32, sequences: ClosedRange<UInt64>?, lastPublished: UInt64? = nil) {
     self.slots = slots
     self.sequences = sequences
+    self.lastPublished = lastPublished
   }
+}
+
+extension SubscriptionID {
+  /// Stands for whoever may have been a subscription of the node before: no subscription has this number.
+  public static let anybody = SubscriptionID(rawValue: 0)
 }
 
 extension Ledger {
@@ -42,6 +50,23 @@ extension Ledger {
   static let maximumAwaited = 65_536
 
   // MARK: - Who returns
+
+  /// The node before may have had subscriptions that nobody else knows. Until the deadline, what is published in new
+  /// streams is kept for them.
+  public mutating func awaitAnybody(until deadline: UInt64, now: UInt64) {
+    expect(.anybody, of: .everything, until: deadline, now: now)
+  }
+
+  private mutating func expect(
+    _ id: SubscriptionID, of pattern: TopicPattern, until deadline: UInt64, now: UInt64
+  ) {
+    awaited.insert(.subscription(id))
+    var record = SubscriptionRecord(
+      id: id, client: .nobody, pattern: pattern, readable: .all, observes: false, wantsRetained: false, limit: .none,
+      joined: now)
+    record.absence = .awaited(until: deadline)
+    subscriptions[id] = record
+  }
 
   /// A publisher goes on with its stream. It offers its segments next, then ``streamReturned(_:contents:now:)``.
   ///
@@ -66,12 +91,7 @@ extension Ledger {
     for listener in Set(listeners).sorted() {
       if subscriptions[listener] == nil {
         guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
-        awaited.insert(.subscription(listener))
-        var record = SubscriptionRecord(
-          id: listener, client: .nobody, pattern: TopicPattern(topic), readable: .all, observes: false,
-          wantsRetained: false, limit: .none, joined: now)
-        record.absence = .awaited(until: deadline)
-        subscriptions[listener] = record
+        expect(listener, of: TopicPattern(topic), until: deadline, now: now)
       }
       if subscriptions[listener]?.isAwaited == true { list(listener, on: id) }
     }
@@ -132,7 +152,9 @@ extension Ledger {
     var stream = StreamRecord(
       id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: now)
     stream.absence = .returning
-    stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) }.map(\.id).sorted()
+    // Its publisher names those who are unknown yet.
+    stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) && $0.id != .anybody }
+      .map(\.id).sorted()
     streams[id] = stream
     addToUser(stream, limit: .none)
   }

@@ -78,6 +78,8 @@ struct StreamRecord: Sendable {
   var isClosed = false
   /// Of the node before, and not back yet.
   var absence: Absence?
+  /// When it was back.
+  var returned: UInt64?
   /// All of its segments, in the order of their leases; a recycled one comes last again.
   var segments: [SegmentID] = []
   /// Those of them that are warm, least recently used first.

@@ -14,6 +14,7 @@ extension Ledger {
   ) -> [LedgerAction] {
     guard streams[id]?.absence == .returning else { return [] }
     streams[id]?.absence = nil
+    streams[id]?.returned = now
     // In the order in which they were written; what is empty comes last.
     func first(_ segment: SegmentID) -> UInt64 { contents[segment]?.sequences?.lowerBound ?? .max }
     let ordered = (streams[id]?.segments ?? []).sorted { (first($0), $0) < (first($1), $1) }
@@ -111,18 +112,36 @@ extension Ledger {
     case .leased, .sealed, .retained: if reader.absence != nil { return segment.state != .retained }
     }
     if segment.state == .leased, segment.sealedSlots == nil, !segment.isForeign { return true }
-    if let position = reader.positions[segment.stream] {
+    if let position = position(of: reader.id, in: segment.stream) {
       return (contents[id]?.sequences?.upperBound ?? 0) >= position
     }
     // One that has returned, but never heard of the stream, is given all that there is of it; any other joins now.
     if reader.hasReturned, segment.state != .retained { return true }
+    // One that joined while the stream was away is given what was published since then.
+    if !reader.hasReturned, let published = contents[id]?.lastPublished, published >= reader.joined { return true }
     return reader.wantsRetained && segment.state != .leased
       && retentionWindow(of: segment.topic, now: clock).contains(id)
   }
 
-  /// Where a subscription stood in a stream when it returned; nil if it did not know it.
+  /// Where a subscription stood in a stream when it returned; nil if it did not know it. It was there before every stream
+  /// of this life.
   public func position(of subscription: SubscriptionID, in stream: StreamID) -> UInt64? {
-    subscriptions[subscription]?.positions[stream]
+    guard let reader = subscriptions[subscription] else { return nil }
+    return reader.positions[stream] ?? (reader.hasReturned && life?.gave(stream) == true ? 1 : nil)
+  }
+
+  /// Whether a stream of this life is kept for subscriptions that are awaited: its publisher does not know them.
+  public func isKeptForAwaited(_ stream: StreamID) -> Bool {
+    guard !awaited.isEmpty, life?.gave(stream) == true else { return false }
+    return streams[stream]?.subscriptions.contains { subscriptions[$0]?.isAwaited == true } ?? false
+  }
+
+  /// When a subscription joined, if the stream was away then: it is given what was published since.
+  public func joinInAbsence(of stream: StreamID, _ subscription: SubscriptionID) -> UInt64? {
+    guard let reader = subscriptions[subscription], !reader.hasReturned, let returned = streams[stream]?.returned,
+      reader.joined <= returned
+    else { return nil }
+    return reader.joined
   }
 
   public func hasReturned(_ subscription: SubscriptionID) -> Bool {
@@ -132,6 +151,7 @@ extension Ledger {
   /// Whether the segment's own publisher has not offered it yet, or has none.
   public func isOfferedByReadersOnly(_ id: SegmentID) -> Bool { segments[id]?.isForeign ?? false }
 
+  public func isAwaited(_ stream: StreamID) -> Bool { streams[stream]?.isAwaited ?? false }
   public func isAway(_ stream: StreamID) -> Bool { streams[stream]?.absence != nil }
   public func isAway(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.absence != nil }
 

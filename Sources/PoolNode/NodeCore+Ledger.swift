@@ -138,7 +138,8 @@ extension NodeCore {
     return [.send(message, to: client, attaching: attachment)]
   }
 
-  /// Where a subscription starts to read: after all that is committed now, or with what the topic retains.
+  /// Where a subscription starts to read: after all that is committed now, or with what the topic retains, or with what
+  /// was published since it joined, if the stream was away then.
   ///
   /// A publisher commits meanwhile, so this is a moment's answer; it is a right one, because every later message lies in
   /// a segment that the subscription is promised.
@@ -151,17 +152,27 @@ extension NodeCore {
     let next = last == .max ? last : last + 1
 
     // One that returns, but had not heard of the stream, is given all that is there.
-    let retention = ledger.hasReturned(subscription) ? Retention(messages: .max) : ledger.retention(of: record.topic)
-    guard ledger.hasReturned(subscription) || ledger.wantsRetained(subscription), let retention else { return next }
+    let hasReturned = ledger.hasReturned(subscription)
+    let retention = hasReturned ? Retention(messages: .max) : ledger.retention(of: record.topic)
+    let retained = hasReturned || ledger.wantsRetained(subscription) ? retention : nil
+    let joined = ledger.joinInAbsence(of: stream, subscription)
+    guard retained != nil || joined != nil else { return next }
     // The newest run without a gap: what was taken from the middle of a stream must not be waited for.
     var available = RangeSet<UInt64>()
-    for segment in ledger.promisedSegments(of: stream, to: subscription) {
+    let promised = ledger.promisedSegments(of: stream, to: subscription)
+    for segment in promised {
       for range in contents.sequences(in: segment) where range.upperBound <= last && range.upperBound < .max {
         available.insert(contentsOf: range.lowerBound..<(range.upperBound + 1))
       }
     }
     guard let newest = available.ranges.last, newest.upperBound == next else { return next }
-    guard let messages = retention.messages, messages < UInt64(newest.count) else { return newest.lowerBound }
-    return next - messages
+    var first = next
+    if let retained {
+      first = retained.messages.map { $0 < UInt64(newest.count) ? next - $0 : newest.lowerBound } ?? newest.lowerBound
+    }
+    if let joined, let since = promised.compactMap({ contents.firstSequence(in: $0, publishedSince: joined) }).min() {
+      first = min(first, max(since, newest.lowerBound))
+    }
+    return first
   }
 }

@@ -39,7 +39,7 @@ extension NodeCore {
       for listener in publisher.listeners where ledger.isAway(listener) {
         awaitedListeners[listener, default: []].insert(publisher.stream)
       }
-      return tellRetention(of: publisher.topic) + execute(decided, contents: contents, now: now)
+      return tellRetention() + execute(decided, contents: contents, now: now)
     } catch {
       return refuse(client, error, publisher.stream)
     }
@@ -147,13 +147,15 @@ extension NodeCore {
       actions += execute(
         ledger.subscriptionReturned(subscription, contents: filling, now: now), contents: contents, now: now)
     }
-    return actions
+    return actions + tellRetention()
   }
 
   /// Those who did not return in time are taken for dead.
   mutating func giveUpAwaited(contents: some SegmentContents, now: UInt64) -> [NodeAction] {
+    let overdue = ledger.takeOverdue(now: now)
+    guard !overdue.isEmpty else { return [] }
     var actions: [NodeAction] = []
-    for holder in ledger.takeOverdue(now: now) {
+    for holder in overdue {
       switch holder {
       case .publisher(let stream):
         actions += close(stream, mappingsGone: true, contents: contents, now: now)
@@ -166,7 +168,7 @@ extension NodeCore {
         actions += execute(decided, contents: contents, now: now)
       }
     }
-    return actions
+    return actions + tellRetention()
   }
 
   /// What a subscription that has returned missed of a stream, because it was gone before both were back.
@@ -196,12 +198,14 @@ extension NodeCore {
       let ends = contents.firstSequence(in: identity).flatMap { first in
         contents.lastSequence(in: identity).map { min(first, $0)...max(first, $0) }
       }
-      fillings[identity.id] = SegmentFilling(slots: contents.committed(in: identity), sequences: ends)
+      fillings[identity.id] = SegmentFilling(
+        slots: contents.committed(in: identity), sequences: ends,
+        lastPublished: contents.lastPublished(in: identity))
     }
     return fillings
   }
 
-  private func graceEnd(_ now: UInt64) -> UInt64 {
+  func graceEnd(_ now: UInt64) -> UInt64 {
     let (seconds, attoseconds) = configuration.rejoinGrace.components
     let nanoseconds = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
     guard !nanoseconds.overflow else { return .max }

@@ -81,6 +81,7 @@ struct NodeCore {
     lastID = life.id(0)
     started = now
     ledger = Ledger(contribution: configuration.contribution, quotas: configuration.quotas, life: life)
+    if configuration.followsAnother { ledger.awaitAnybody(until: graceEnd(now), now: now) }
   }
 
   /// Ids are never used twice, across all kinds and all lives of the node: a stale one can't name something new.

@@ -170,6 +170,17 @@ import Testing
     #expect(Set(rules(evidence)) == [.missing, .gap])
   }
 
+  @Test("A corrupt segment is its own publisher's, if something was done to that")
+  func corrupt() {
+    var evidence = evidence()
+    evidence.subscriptions[0].events.replaceSubrange(3...5, with: [.corrupt])
+    #expect(Set(rules(evidence)) == [.intact, .gap])
+    evidence.harm = [.init(target: .worker(1), fault: .closeDescriptors(1), time: 1035)]
+    #expect(rules(evidence) == [])
+    evidence.harm = [.init(target: .worker(3), fault: .closeDescriptors(1), time: 1035)]
+    #expect(Set(rules(evidence)) == [.intact, .gap])
+  }
+
   @Test("With the node restarted, clients may lose it, unless they must live through it")
   func restarted() {
     var evidence = evidence()

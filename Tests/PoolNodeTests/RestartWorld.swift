@@ -19,7 +19,7 @@ struct RestartWorld {
   /// The ends that headers tell.
   private var sealed: [SegmentIdentity: UInt32] = [:]
   private var creating: [SegmentID] = []
-  private let configuration: NodeConfiguration
+  private var configuration: NodeConfiguration
   private var lastName = 0
   private var lastLife: UInt32 = 1
 
@@ -54,6 +54,8 @@ struct RestartWorld {
 
   struct Reader {
     var pattern: TopicPattern
+    /// Where the streams were that there were when it joined.
+    var ends: [StreamID: UInt64] = [:]
     var cursors: [StreamID: Cursor] = [:]
     var mappings: Set<SegmentID> = []
     /// Read to their ends, and still borrowed from.
@@ -78,9 +80,12 @@ struct RestartWorld {
 
   /// The node dies, and another starts.
   ///
-  /// - Parameter reach: how many of the messages on their way to a client reach it still.
-  mutating func restart(reach: (Int) -> Int = { $0 }) {
+  /// - Parameters:
+  ///   - isKnown: whether the other one knows that there was one before.
+  ///   - reach: how many of the messages on their way to a client reach it still.
+  mutating func restart(isKnown: Bool = true, reach: (Int) -> Int = { $0 }) {
     lastLife += 1
+    configuration.followsAnother = isKnown
     core = NodeCore(configuration: configuration, life: NodeLife(rawValue: lastLife)!, now: now)
     creating = []
     for name in clients.keys.sorted() {
@@ -247,7 +252,9 @@ struct RestartWorld {
     if unsealed.count < 2, !isAsking { ask(name, .lease(stream)) }
     guard let (segment, held) = unsealed.first else { return }
     let identity = SegmentIdentity(id: segment, epoch: held.epoch)
+    now += 1
     contents.log[identity, default: []].append(publisher.next)
+    contents.times[identity, default: []].append(now)
     clients[name]?.publishers[stream]?.next += 1
     if contents.log[identity]?.count == 5 { seal(name, stream, segment) }
   }
@@ -318,7 +325,9 @@ struct RestartWorld {
       guard case .subscription(let pattern)? = clients[name]?.asked.removeValue(forKey: subscribed.request) else {
         break
       }
-      clients[name]?.readers[subscribed.subscription] = Reader(pattern: pattern)
+      let ends = clients.values.flatMap(\.publishers).map { ($0.key, $0.value.next) }
+      clients[name]?.readers[subscribed.subscription] = Reader(
+        pattern: pattern, ends: Dictionary(uniqueKeysWithValues: ends))
     case .leaseGranted(let granted): begin(name, granted)
     case .refusal(let refusal):
       clients[name]?.asked[refusal.request] = nil
@@ -335,7 +344,14 @@ struct RestartWorld {
     case .subscriberLeft(let id, let stream): clients[name]?.publishers[stream]?.listeners.remove(id)
 
     case .streamIntroduced(let introduced):
-      guard clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] == nil else { break }
+      guard let reader = clients[name]?.readers[introduced.subscription], reader.cursors[introduced.stream] == nil
+      else {
+        break
+      }
+      let isLater = introduced.stream.rawValue > introduced.subscription.rawValue
+      if introduced.firstSequence > reader.ends[introduced.stream] ?? (isLater ? 1 : .max) {
+        complaints.append("\(introduced) to who was there before")
+      }
       clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] = Cursor(
         topic: introduced.topic, expected: introduced.firstSequence)
     case .segmentHanded(let handed):
@@ -371,6 +387,7 @@ struct RestartWorld {
     }
     clients[name]?.publishers[granted.stream]?.held[granted.segment.id] = Held(epoch: granted.segment.epoch)
     contents.log[granted.segment] = []
+    contents.times[granted.segment] = []
     tell(name, .segmentReady(granted.segment))
   }
 

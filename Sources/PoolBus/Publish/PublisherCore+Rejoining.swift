@@ -64,6 +64,8 @@ extension PublisherCore {
         for segment in state[kind].takeUnused(andAhead: false) { segment.isSealed = true }
       }
       state.listeners.countAnew()
+      // The next node tells it anew.
+      state.isRetained = false
       let offers = state.held.values.map { segment in
         SegmentOffer(
           message: OfferSegment(

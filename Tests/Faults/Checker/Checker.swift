@@ -103,9 +103,7 @@ struct Checker {
     }
   }
 
-  private var wasRestarted: Bool {
-    evidence.wasHarmed(.node) { if case .restart = $0 { true } else { false } }
-  }
+  private var wasRestarted: Bool { evidence.harm.contains(where: \.isRestart) }
 
   private func hadNoDescriptors(_ target: Target) -> Bool {
     evidence.wasHarmed(target) { if case .exhaustDescriptors = $0 { true } else { false } }
@@ -146,6 +144,7 @@ struct Checker {
         let code = met[stream] ?? authorOfStream[stream] ?? Self.unknown(stream)
         proceed(subscription, code, stream, sequences, &progress)
         checkLag(subscription, code, stream, sequences)
+      case .corrupt: checkCorruption(subscription)
       }
     }
     checkEnd(of: subscription)
@@ -169,10 +168,14 @@ struct Checker {
       add(
         .once, "\(subscription.name) was given message \(came) of stream \(stream) \(what) when \(known.next) was due")
     } else {
-      add(
-        .gap,
-        "\(subscription.name) was given message \(came) of stream \(stream) when \(known.next) was due: \(came - known.next) are missing without a lag"
-      )
+      // What a segment held that could not be read, nobody knows.
+      let isExcused = subscription.events.contains(.corrupt) && isRuined(code)
+      if !isExcused {
+        add(
+          .gap,
+          "\(subscription.name) was given message \(came) of stream \(stream) when \(known.next) was due: \(came - known.next) are missing without a lag"
+        )
+      }
       progress[code]?.next = sequences.upperBound + 1
     }
   }
@@ -199,6 +202,16 @@ struct Checker {
         "\(subscription.name) received message \(sequence) of \(author.name) with \(size) bytes, not \(message.size)")
     }
   }
+
+  /// Whose descriptors were closed behind its back may write one segment's messages into another: its readers are told.
+  private mutating func checkCorruption(_ subscription: SubscriptionEvidence) {
+    let isExcused = authors.contains { code, author in matches(subscription.pattern, author.topic) && isRuined(code) }
+    if !isExcused {
+      add(.intact, "\(subscription.name) was given a corrupt segment, and nothing was done to any of its publishers")
+    }
+  }
+
+  private func isRuined(_ code: UInt64) -> Bool { evidence.ruin(of: Author(code: code & ~(1 << 63)).worker) != nil }
 
   private mutating func checkLag(
     _ subscription: SubscriptionEvidence, _ code: UInt64, _ stream: UInt64, _ sequences: ClosedRange<UInt64>

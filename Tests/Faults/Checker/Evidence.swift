@@ -11,6 +11,8 @@ struct Evidence: Sendable {
     var target: Target
     var fault: Fault
     var time: UInt64
+
+    var isRestart: Bool { if case .restart = fault { true } else { false } }
   }
 
   func wasHarmed(_ target: Target, by isKind: (Fault) -> Bool) -> Bool {
@@ -83,7 +85,7 @@ struct StreamEvidence: Sendable {
     case .refused: refusals.append(Failure(rawValue: record.value) ?? .other)
     case .failed: failure = (Failure(rawValue: record.value) ?? .other, record.time)
     case .stopped: isStopped = true
-    case .subscribing, .subscribed, .received, .damaged, .lagged, .closed: break
+    case .subscribing, .subscribed, .received, .damaged, .lagged, .closed, .corrupt: break
     }
   }
 
@@ -97,6 +99,7 @@ struct SubscriptionEvidence: Sendable {
     case received(stream: UInt64, sequence: UInt64, size: UInt64, author: UInt64)
     case damaged(stream: UInt64, sequence: UInt64, offset: UInt64)
     case lagged(stream: UInt64, sequences: ClosedRange<UInt64>)
+    case corrupt
   }
 
   var worker: Int
@@ -135,6 +138,7 @@ struct SubscriptionEvidence: Sendable {
       let last = record.value + max(record.count, 1) - 1
       events.append(.lagged(stream: record.subject, sequences: record.value...last))
       stand(in: record.subject, record.value...last, 0)
+    case .corrupt: events.append(.corrupt)
     case .failed: failure = (Failure(rawValue: record.value) ?? .other, record.time)
     case .closed: isClosed = true
     case .opened, .publishing, .refused, .stopped: break
