@@ -27,6 +27,9 @@ extension Ledger {
         promise(segment, to: subscription, now: now)
       }
     }
+    // Ahead of whatever is handed of it.
+    let present = stream.subscriptions.filter { subscriptions[$0]?.absence == nil }
+    for subscription in present { actions.append(.introduce(id, to: subscription)) }
     for segment in stream.segments {
       guard let record = segments[segment], record.state == .leased else { continue }
       if let slots = record.sealedSlots {
@@ -35,9 +38,7 @@ extension Ledger {
         end(segment, slots: contents[segment]?.slots ?? 0, now: now, &actions)
       }
     }
-    for subscription in stream.subscriptions where subscriptions[subscription]?.absence == nil {
-      meet(id, subscription, contents, now: now, &actions)
-    }
+    for subscription in present { meet(id, subscription, contents, now: now, &actions) }
     return settle(actions, now: now)
   }
 
@@ -60,6 +61,7 @@ extension Ledger {
           reclaimIfReleased(segment, now: now, &actions)
         }
       } else if stream.absence == nil {
+        actions.append(.introduce(stream.id, to: id))
         meet(stream.id, id, contents, now: now, &actions)
       }
     }
@@ -96,7 +98,6 @@ extension Ledger {
       }
     }
     for segment in streams[stream]?.segments ?? [] { reclaimIfReleased(segment, now: now, &actions) }
-    actions.append(.introduce(stream, to: id))
     hand(stream, to: id, now: now, &actions)
     endIfOver(stream, for: id, &actions)
   }
@@ -115,19 +116,17 @@ extension Ledger {
     if let position = position(of: reader.id, in: segment.stream) {
       return (contents[id]?.sequences?.upperBound ?? 0) >= position
     }
-    // One that has returned, but never heard of the stream, is given all that there is of it; any other joins now.
-    if reader.hasReturned, segment.state != .retained { return true }
     // One that joined while the stream was away is given what was published since then.
-    if !reader.hasReturned, let published = contents[id]?.lastPublished, published >= reader.joined { return true }
+    if let published = contents[id]?.lastPublished, published >= reader.joined { return true }
     return reader.wantsRetained && segment.state != .leased
       && retentionWindow(of: segment.topic, now: clock).contains(id)
   }
 
-  /// Where a subscription stood in a stream when it returned; nil if it did not know it. It was there before every stream
-  /// of this life.
+  /// Where a subscription that has returned stood in a stream; nil for any other. It was there before every stream that it
+  /// does not know, as it would have been told of it when it joined.
   public func position(of subscription: SubscriptionID, in stream: StreamID) -> UInt64? {
     guard let reader = subscriptions[subscription] else { return nil }
-    return reader.positions[stream] ?? (reader.hasReturned && life?.gave(stream) == true ? 1 : nil)
+    return reader.positions[stream] ?? (reader.hasReturned ? 1 : nil)
   }
 
   /// Whether a stream of this life is kept for subscriptions that are awaited: its publisher does not know them.
@@ -138,14 +137,14 @@ extension Ledger {
 
   /// When a subscription joined, if the stream was away then: it is given what was published since.
   public func joinInAbsence(of stream: StreamID, _ subscription: SubscriptionID) -> UInt64? {
-    guard let reader = subscriptions[subscription], !reader.hasReturned, let returned = streams[stream]?.returned,
-      reader.joined <= returned
+    guard let reader = subscriptions[subscription], let returned = streams[stream]?.returned, reader.joined <= returned
     else { return nil }
     return reader.joined
   }
 
-  public func hasReturned(_ subscription: SubscriptionID) -> Bool {
-    subscriptions[subscription]?.hasReturned ?? false
+  /// Whether a subscription had heard of a stream before it returned.
+  public func knew(_ stream: StreamID, _ subscription: SubscriptionID) -> Bool {
+    subscriptions[subscription]?.positions[stream] != nil
   }
 
   /// Whether the segment's own publisher has not offered it yet, or has none.
@@ -167,11 +166,12 @@ extension Ledger {
 
   // MARK: - Who does not return
 
-  /// The streams and subscriptions whose clients did not return in time: they are to be closed, as of the dead.
+  /// The streams and subscriptions whose clients did not return in time: they are to be closed, as of the dead. Of the
+  /// streams, all that there will be is here: ``streamReturned(_:contents:now:)`` comes first.
   public mutating func takeOverdue(now: UInt64) -> [Holder] {
     let overdue = awaited.filter { absence(of: $0).map { $0 <= now } ?? true }
     awaited.subtract(overdue)
-    for case .publisher(let stream) in overdue { streams[stream]?.absence = nil }
+    for case .publisher(let stream) in overdue { streams[stream]?.absence = .returning }
     return overdue.sorted()
   }
 

@@ -14,15 +14,19 @@ extension NodeCore {
         let observes = ledger.observes(subscription)
         if !observes { noteJoin(of: stream, contents: contents) }
         guard let record = streams[stream] else { break }
-        let introduced = StreamIntroduced(
-          subscription: subscription, stream: stream, topic: record.topic,
-          handleEndpoint: record.isClosed ? "" : handleEndpoint(of: record.client),
-          firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
-        actions += tell(subscription, .streamIntroduced(introduced))
+        // Its publisher has not come back, and the stream ends next: that is news only to who does not know it.
+        let isGivenUp = record.client == .nobody
+        if !isGivenUp || !ledger.knew(stream, subscription) {
+          let introduced = StreamIntroduced(
+            subscription: subscription, stream: stream, topic: record.topic,
+            handleEndpoint: record.isClosed || isGivenUp ? "" : handleEndpoint(of: record.client),
+            firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
+          actions += tell(subscription, .streamIntroduced(introduced))
+        }
         if let lagged = lagSinceReturn(of: stream, for: subscription, contents: contents) {
           actions += tellLagged(lagged)
         }
-        if !record.isClosed {
+        if !record.isClosed, !isGivenUp {
           subscriptions[subscription]?.streams.insert(stream)
           let joined = SubscriberJoined(
             stream: stream, subscription: subscription, joins: record.joins, observes: observes)
@@ -151,10 +155,7 @@ extension NodeCore {
     let last = lastSequence(of: stream, contents: contents)
     let next = last == .max ? last : last + 1
 
-    // One that returns, but had not heard of the stream, is given all that is there.
-    let hasReturned = ledger.hasReturned(subscription)
-    let retention = hasReturned ? Retention(messages: .max) : ledger.retention(of: record.topic)
-    let retained = hasReturned || ledger.wantsRetained(subscription) ? retention : nil
+    let retained = ledger.wantsRetained(subscription) ? ledger.retention(of: record.topic) : nil
     let joined = ledger.joinInAbsence(of: stream, subscription)
     guard retained != nil || joined != nil else { return next }
     // The newest run without a gap: what was taken from the middle of a stream must not be waited for.

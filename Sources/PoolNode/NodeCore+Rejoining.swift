@@ -35,6 +35,7 @@ extension NodeCore {
       record.client = client
       record.lastSealedSequence = publisher.lastSequence
       streams[publisher.stream] = record
+      clients[client]?.isReturning = true
       clients[client]?.streams.insert(publisher.stream)
       for listener in publisher.listeners where ledger.isAway(listener) {
         awaitedListeners[listener, default: []].insert(publisher.stream)
@@ -56,6 +57,7 @@ extension NodeCore {
     }
     awaitedListeners[wish.subscription] = nil
     subscriptions[wish.subscription] = SubscriptionRecord(client: client)
+    clients[client]?.isReturning = true
     clients[client]?.subscriptions.insert(wish.subscription)
     return [.keepWakePage(wish.subscription)]
   }
@@ -136,6 +138,7 @@ extension NodeCore {
   /// The client has said all that it had: who is back meets who is back.
   mutating func rejoinDone(_ client: ClientID, contents: some SegmentContents, now: UInt64) -> [NodeAction] {
     guard let record = clients[client] else { return [] }
+    clients[client]?.isReturning = false
     clients[client]?.hasRejoined = true
     var actions: [NodeAction] = []
     for stream in record.streams.sorted() where ledger.isAway(stream) {
@@ -157,8 +160,7 @@ extension NodeCore {
     var actions: [NodeAction] = []
     for holder in overdue {
       switch holder {
-      case .publisher(let stream):
-        actions += close(stream, mappingsGone: true, contents: contents, now: now)
+      case .publisher(let stream): actions += giveUp(stream, contents: contents, now: now)
       case .subscription(let subscription):
         for stream in awaitedListeners.removeValue(forKey: subscription).map({ $0.sorted() }) ?? [] {
           guard let publisher = streams[stream], !publisher.isClosed else { continue }
@@ -169,6 +171,17 @@ extension NodeCore {
       }
     }
     return actions + tellRetention()
+  }
+
+  /// What others have of a stream whose publisher does not come back is handed to whoever lacks it; then it ends.
+  private mutating func giveUp(
+    _ stream: StreamID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    let filling = fillings(of: ledger.segments(of: stream), contents: contents)
+    streams[stream]?.lastSealedSequence = filling.values.compactMap(\.sequences?.upperBound).max() ?? 0
+    let decided = ledger.streamReturned(stream, contents: filling, now: now)
+    return execute(decided, contents: contents, now: now)
+      + close(stream, mappingsGone: true, contents: contents, now: now)
   }
 
   /// What a subscription that has returned missed of a stream, because it was gone before both were back.

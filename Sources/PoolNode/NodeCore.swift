@@ -34,6 +34,8 @@ struct NodeCore {
     var hasGreeted = false
     /// Its socket is closed, but its process lives and may still map segments.
     var hasLeft = false
+    /// It is telling what it had of the node before.
+    var isReturning = false
     /// It has said all that it had of the node before.
     var hasRejoined = false
     var streams: Set<StreamID> = []

@@ -211,6 +211,24 @@ import Testing
     #expect(rules(evidence) == [.failure])
   }
 
+  @Test("What only the node and a publisher had is gone with both")
+  func lostWithTheNode() {
+    var evidence = evidence()
+    evidence.expectsRejoin = true
+    evidence.subscriptions[0].events.removeLast(2)
+    #expect(rules(evidence) == [.missing])
+    evidence.harm = [.init(target: .worker(1), fault: .kill, time: 2000)]
+    #expect(rules(evidence) == [.missing])
+    evidence.harm.append(.init(target: .node, fault: .restart(milliseconds: 1), time: 1900))
+    #expect(rules(evidence) == [])
+    evidence.subscriptions[0].events.append(.lagged(stream: 7, sequences: 9...10))
+    #expect(rules(evidence) == [])
+    evidence.subscriptions[0].events.removeLast()
+    // It had time to rejoin.
+    evidence.harm[0].time += Evidence.timeToRejoin
+    #expect(rules(evidence) == [.missing])
+  }
+
   @Test("With the node restarted, a stream's number still says whose it is")
   func lagsOnly() {
     var evidence = evidence()

@@ -169,6 +169,43 @@ import Vocabulary
     #expect(world.complaints == [] && world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
+  @Test func whatOneReaderHasOfADeadPublisherIsHandedToTheOthers() throws {
+    var world = RestartWorld()
+    let (publisher, subscriber) = try pair(&world)
+    let other = world.join()
+    world.ask(other, .subscription(try TopicPattern("a")))
+    world.settle()
+    for _ in 0..<3 { world.publishAll() }
+    world.readAll()
+    // The node dies while it hands the next segments: only one of the two is reached.
+    for _ in 0..<20 {
+      world.publishAll(finishing: false)
+      world.finishCreation()
+      for name in [publisher, subscriber] { while world.clients[name]?.inbox.isEmpty == false { world.hear(name) } }
+    }
+    let published = world.published
+    world.restart { _ in 0 }
+    world.kill(publisher)
+    let late = world.join()
+    world.ask(late, .subscription(try TopicPattern("a")))
+    world.rejoin(other)
+    world.rejoin(subscriber)
+    world.settle()
+    world.readAll()
+    func position(_ name: Int) -> UInt64? {
+      world.clients[name]?.readers.values.first?.cursors.values.first?.expected
+    }
+    #expect(position(subscriber) == published + 1)
+    #expect(position(other).map { $0 <= published } == true)
+    world.advance(by: 6_000_000_000)
+    world.settle()
+    #expect(world.clients[other]?.readers.values.first?.cursors.values.first?.open.isEmpty == false)
+    world.readAll()
+    #expect(world.complaints == [] && world.lagged == 0)
+    #expect(world.clients.values.flatMap(\.readers.values).allSatisfy { $0.cursors.isEmpty })
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
   @Test func moreThanTheContributionIsTakenInButNotForGood() throws {
     var world = RestartWorld(contribution: 64 << 10)
     let (publisher, subscriber) = try pair(&world)

@@ -14,7 +14,7 @@ struct RestartWorld {
   /// What must never happen, and did.
   private(set) var complaints: [String] = []
   private(set) var clients: [Int: Client] = [:]
-  /// Messages of streams that were reported lost.
+  /// Messages that were reported lost, of publishers that live.
   private(set) var lagged: UInt64 = 0
   /// The ends that headers tell.
   private var sealed: [SegmentIdentity: UInt32] = [:]
@@ -57,6 +57,8 @@ struct RestartWorld {
     /// Where the streams were that there were when it joined.
     var ends: [StreamID: UInt64] = [:]
     var cursors: [StreamID: Cursor] = [:]
+    /// The streams that it has read to their ends.
+    var over: Set<StreamID> = []
     var mappings: Set<SegmentID> = []
     /// Read to their ends, and still borrowed from.
     var borrowed: [SegmentIdentity: (stream: StreamID, topic: TopicName)] = [:]
@@ -277,7 +279,8 @@ struct RestartWorld {
     guard var cursor = clients[name]?.readers[id]?.cursors[stream] else { return false }
     let start = cursor.expected
     if cursor.lost.contains(start), let range = cursor.lost.ranges.first(where: { $0.contains(start) }) {
-      lagged += range.upperBound - start
+      let isAlive = clients.values.contains { $0.publishers[stream] != nil }
+      if isAlive { lagged += range.upperBound - start }
       cursor.expected = range.upperBound
     } else if cursor.open.contains(where: { contents.log[$0]?.contains(start) == true }) {
       cursor.expected += 1
@@ -289,6 +292,7 @@ struct RestartWorld {
     cursor.open.removeAll { read.contains($0) }
     if cursor.hasEnded, cursor.open.isEmpty {
       clients[name]?.readers[id]?.cursors[stream] = nil
+      clients[name]?.readers[id]?.over.insert(stream)
     } else {
       clients[name]?.readers[id]?.cursors[stream] = cursor
     }
@@ -355,8 +359,12 @@ struct RestartWorld {
       clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] = Cursor(
         topic: introduced.topic, expected: introduced.firstSequence)
     case .segmentHanded(let handed):
-      guard clients[name]?.readers[handed.subscription]?.cursors[handed.stream] != nil else {
-        complaints.append("\(handed.segment) was handed of a stream that was not introduced")
+      guard let reader = clients[name]?.readers[handed.subscription], reader.cursors[handed.stream] != nil else {
+        // An earlier node had ended the stream, and did not know that others had more of it.
+        if clients[name]?.readers[handed.subscription]?.over.contains(handed.stream) != true {
+          complaints.append("\(handed.segment) was handed of a stream that was not introduced")
+        }
+        tell(name, .segmentUnmapped(handed.segment.id, by: handed.subscription))
         break
       }
       clients[name]?.readers[handed.subscription]?.cursors[handed.stream]?.open.append(handed.segment)

@@ -169,7 +169,7 @@ struct Checker {
         .once, "\(subscription.name) was given message \(came) of stream \(stream) \(what) when \(known.next) was due")
     } else {
       // What a segment held that could not be read, nobody knows.
-      let isExcused = subscription.events.contains(.corrupt) && isRuined(code)
+      let isExcused = subscription.events.contains(.corrupt) && (isRuined(code) || isRuined(subscription))
       if !isExcused {
         add(
           .gap,
@@ -206,9 +206,13 @@ struct Checker {
   /// Whose descriptors were closed behind its back may write one segment's messages into another: its readers are told.
   private mutating func checkCorruption(_ subscription: SubscriptionEvidence) {
     let isExcused = authors.contains { code, author in matches(subscription.pattern, author.topic) && isRuined(code) }
-    if !isExcused {
+    if !isExcused, !isRuined(subscription) {
       add(.intact, "\(subscription.name) was given a corrupt segment, and nothing was done to any of its publishers")
     }
+  }
+
+  private func isRuined(_ subscription: SubscriptionEvidence) -> Bool {
+    evidence.ruin(of: subscription.worker) != nil
   }
 
   private func isRuined(_ code: UInt64) -> Bool { evidence.ruin(of: Author(code: code & ~(1 << 63)).worker) != nil }
@@ -217,7 +221,7 @@ struct Checker {
     _ subscription: SubscriptionEvidence, _ code: UInt64, _ stream: UInt64, _ sequences: ClosedRange<UInt64>
   ) {
     guard let author = authors[code] else { return }
-    if !subscription.mayLag, !evicting.contains(author.topic) {
+    if !subscription.mayLag, !evicting.contains(author.topic), !evidence.isLostWithTheNode(author) {
       add(
         .lagWithoutPolicy,
         "\(subscription.name) lost messages \(sequences.lowerBound) to \(sequences.upperBound) of \(author.name) though no policy may take them"

@@ -36,8 +36,20 @@ struct Evidence: Sendable {
       default: false
       }
     }
+    if isLostWithTheNode(stream) { return 0 }
     return causes.map(\.time).reduce(ruin, min)
   }
+
+  /// Whether a publisher did not live to bring back to the next node what the one before it had not handed on: what only
+  /// those two had is gone.
+  func isLostWithTheNode(_ stream: StreamEvidence) -> Bool {
+    let end = harm.filter { $0.target == .worker(stream.author.worker) && ($0.fault == .kill || $0.fault.isRuinous) }
+    guard let end = end.map(\.time).min() else { return false }
+    return harm.contains { $0.isRestart && end < $0.time + Self.timeToRejoin }
+  }
+
+  /// Nanoseconds that it may take until a node that was killed is there again, and its clients have rejoined it.
+  static let timeToRejoin: UInt64 = 1_000_000_000
 }
 
 /// What a publisher wrote down in one of its lives.
