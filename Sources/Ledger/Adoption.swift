@@ -71,11 +71,13 @@ extension Ledger {
   /// A publisher goes on with its stream. It offers its segments next, then ``streamReturned(_:contents:now:)``.
   ///
   /// - Parameters:
+  ///   - opened: when that was.
   ///   - listeners: subscriptions that were promised the stream: those that are not back are awaited.
   ///   - deadline: until when these are awaited.
   public mutating func returnStream(
     _ id: StreamID, client: ClientID, topic: TopicName, whenFull: FullPolicy, retention: Retention?,
-    user: UserID, limit: UserLimit, listeners: [SubscriptionID], awaitedUntil deadline: UInt64, now: UInt64
+    opened: UInt64 = 0, user: UserID, limit: UserLimit, listeners: [SubscriptionID], awaitedUntil deadline: UInt64,
+    now: UInt64
   ) throws(ReturnRefusal) -> [LedgerAction] {
     if let known = streams[id] {
       guard known.isAwaited else { throw .notTheirs }
@@ -84,6 +86,7 @@ extension Ledger {
       addAway(id, topic: topic, now: now)
     }
     streams[id]?.client = client
+    streams[id]?.opened = min(opened, now)
     give(id, to: user, limit: limit)
     streams[id]?.whenFull = whenFull
     streams[id]?.absence = .returning
@@ -105,9 +108,11 @@ extension Ledger {
   }
 
   /// A subscription reads on. It tells its cursors and segments next, then ``subscriptionReturned(_:contents:now:)``.
+  ///
+  /// - Parameter joined: when that was.
   public mutating func returnSubscription(
     _ id: SubscriptionID, client: ClientID, pattern: TopicPattern, readable: TopicFilter = .all, observes: Bool,
-    wantsRetained: Bool, backlog: BacklogLimit, now: UInt64
+    wantsRetained: Bool, backlog: BacklogLimit, joined: UInt64 = 0, now: UInt64
   ) throws(ReturnRefusal) {
     guard subscriptions[id].map({ $0.isAwaited }) ?? true else { throw .notTheirs }
     var record =
@@ -121,6 +126,7 @@ extension Ledger {
     record.observes = observes
     record.wantsRetained = wantsRetained
     record.limit = backlog
+    record.joined = min(joined, now)
     record.absence = .returning
     record.hasReturned = true
     subscriptions[id] = record
@@ -150,7 +156,7 @@ extension Ledger {
     if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
     topics[topic]?.streams.insert(id)
     var stream = StreamRecord(
-      id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: now)
+      id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: 0)
     stream.absence = .returning
     // Its publisher names those who are unknown yet.
     stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) && $0.id != .anybody }

@@ -24,7 +24,6 @@ public struct Ledger: Sendable {
   public let contribution: UInt64
   let quotas: [TopicQuota]
   let limits: Limits
-  let life: NodeLife?
 
   var segments: [SegmentID: SegmentRecord] = [:]
   var streams: [StreamID: StreamRecord] = [:]
@@ -60,7 +59,6 @@ public struct Ledger: Sendable {
   ///   - life: of the node: segments are numbered within it. Nil, as in tests, for numbers from 1.
   public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits(), life: NodeLife? = nil) {
     lastSegment = life?.id(0) ?? 0
-    self.life = life
     self.contribution = contribution
     self.quotas = quotas
     self.limits = limits

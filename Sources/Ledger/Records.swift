@@ -74,7 +74,8 @@ struct StreamRecord: Sendable {
   var user: UserID
   let topic: TopicName
   var whenFull: FullPolicy
-  let opened: UInt64
+  /// Of one that is awaited, 0: its publisher knows.
+  var opened: UInt64
   var isClosed = false
   /// Of the node before, and not back yet.
   var absence: Absence?
@@ -97,7 +98,7 @@ struct SubscriptionRecord: Sendable {
   var observes: Bool
   var wantsRetained: Bool
   var limit: BacklogLimit
-  let joined: UInt64
+  var joined: UInt64
   /// It was closed, but still has mappings.
   var hasLeft = false
   /// Of the node before, and not back yet.

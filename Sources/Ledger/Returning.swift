@@ -122,17 +122,21 @@ extension Ledger {
       && retentionWindow(of: segment.topic, now: clock).contains(id)
   }
 
-  /// Where a subscription that has returned stood in a stream; nil for any other. It was there before every stream that it
-  /// does not know, as it would have been told of it when it joined.
+  /// Where a subscription that has returned stood in a stream: at the beginning, if that was opened later. Nil if it
+  /// stood nowhere.
   public func position(of subscription: SubscriptionID, in stream: StreamID) -> UInt64? {
     guard let reader = subscriptions[subscription] else { return nil }
-    return reader.positions[stream] ?? (reader.hasReturned ? 1 : nil)
+    if let position = reader.positions[stream] { return position }
+    guard reader.hasReturned, let opened = streams[stream]?.opened, opened >= reader.joined else { return nil }
+    return 1
   }
 
-  /// Whether a stream of this life is kept for subscriptions that are awaited: its publisher does not know them.
+  /// Whether a stream that is new in this life is kept for subscriptions that are awaited: its publisher does not know them.
   public func isKeptForAwaited(_ stream: StreamID) -> Bool {
-    guard !awaited.isEmpty, life?.gave(stream) == true else { return false }
-    return streams[stream]?.subscriptions.contains { subscriptions[$0]?.isAwaited == true } ?? false
+    guard !awaited.isEmpty, let record = streams[stream], record.absence == nil, record.returned == nil else {
+      return false
+    }
+    return record.subscriptions.contains { subscriptions[$0]?.isAwaited == true }
   }
 
   /// When a subscription joined, if the stream was away then: it is given what was published since.

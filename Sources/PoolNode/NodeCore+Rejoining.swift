@@ -27,7 +27,8 @@ extension NodeCore {
     do throws(ReturnRefusal) {
       let decided = try ledger.returnStream(
         publisher.stream, client: client, topic: publisher.topic, whenFull: publisher.whenFull,
-        retention: publisher.retention, user: UserID(rawValue: clients[client]?.peer.userID ?? .max),
+        retention: publisher.retention, opened: publisher.opened,
+        user: UserID(rawValue: clients[client]?.peer.userID ?? .max),
         limit: quota(of: client).limit, listeners: publisher.listeners.filter { !life.gave($0) },
         awaitedUntil: graceEnd(now), now: now)
       var record =
@@ -51,7 +52,8 @@ extension NodeCore {
     do throws(ReturnRefusal) {
       try ledger.returnSubscription(
         wish.subscription, client: client, pattern: wish.pattern, readable: topics(for: client, .subscribe),
-        observes: wish.observes, wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
+        observes: wish.observes, wantsRetained: wish.wantsRetained, backlog: wish.backlog, joined: wish.joined, now: now
+      )
     } catch {
       return refuse(client, error, wish.subscription)
     }

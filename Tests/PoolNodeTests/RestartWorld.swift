@@ -42,6 +42,7 @@ struct RestartWorld {
 
   struct Publisher {
     var topic: TopicName
+    var opened: UInt64
     var next: UInt64 = 1
     var held: [SegmentID: Held] = [:]
     var listeners: Set<SubscriptionID> = []
@@ -54,6 +55,7 @@ struct RestartWorld {
 
   struct Reader {
     var pattern: TopicPattern
+    var joined: UInt64
     /// Where the streams were that there were when it joined.
     var ends: [StreamID: UInt64] = [:]
     var cursors: [StreamID: Cursor] = [:]
@@ -155,14 +157,16 @@ struct RestartWorld {
         .rejoinPublisher(
           RejoinPublisher(
             stream: stream, topic: publisher.topic, whenFull: .wait(timeout: nil), retention: nil,
-            lastSequence: publisher.next - 1, listeners: publisher.listeners.sorted())))
+            lastSequence: publisher.next - 1, listeners: publisher.listeners.sorted(),
+            opened: publisher.opened)))
     }
     for (id, reader) in client.readers.sorted(by: { $0.key < $1.key }) {
       tell(
         name,
         .rejoinSubscription(
           RejoinSubscription(
-            subscription: id, pattern: reader.pattern, observes: false, wantsRetained: true, backlog: .none)))
+            subscription: id, pattern: reader.pattern, observes: false, wantsRetained: true, backlog: .none,
+            joined: reader.joined)))
       var cursors = reader.cursors.mapValues { ($0.topic, $0.expected) }
       for place in reader.borrowed.values where cursors[place.stream] == nil {
         cursors[place.stream] = (place.topic, .max)
@@ -324,14 +328,14 @@ struct RestartWorld {
     switch message {
     case .publisherOpened(let opened):
       guard case .publisher(let topic)? = clients[name]?.asked.removeValue(forKey: opened.request) else { break }
-      clients[name]?.publishers[opened.stream] = Publisher(topic: topic)
+      clients[name]?.publishers[opened.stream] = Publisher(topic: topic, opened: now)
     case .subscribed(let subscribed):
       guard case .subscription(let pattern)? = clients[name]?.asked.removeValue(forKey: subscribed.request) else {
         break
       }
       let ends = clients.values.flatMap(\.publishers).map { ($0.key, $0.value.next) }
       clients[name]?.readers[subscribed.subscription] = Reader(
-        pattern: pattern, ends: Dictionary(uniqueKeysWithValues: ends))
+        pattern: pattern, joined: now, ends: Dictionary(uniqueKeysWithValues: ends))
     case .leaseGranted(let granted): begin(name, granted)
     case .refusal(let refusal):
       clients[name]?.asked[refusal.request] = nil
@@ -353,7 +357,8 @@ struct RestartWorld {
         break
       }
       let isLater = introduced.stream.rawValue > introduced.subscription.rawValue
-      if introduced.firstSequence > reader.ends[introduced.stream] ?? (isLater ? 1 : .max) {
+      let isNew = !reader.over.contains(introduced.stream)
+      if isNew, introduced.firstSequence > reader.ends[introduced.stream] ?? (isLater ? 1 : .max) {
         complaints.append("\(introduced) to who was there before")
       }
       clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] = Cursor(

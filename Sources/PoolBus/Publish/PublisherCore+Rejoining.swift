@@ -57,7 +57,8 @@ extension PublisherCore {
       let publisher = RejoinPublisher(
         stream: stream, topic: topic, whenFull: whenFull, retention: retention,
         lastSequence: state.nextSequence &- 1,
-        listeners: Array(state.listeners.subscriptions.prefix(RejoinPublisher.maximumListenerCount)))
+        listeners: Array(state.listeners.subscriptions.prefix(RejoinPublisher.maximumListenerCount)),
+        opened: opened)
       // Who may read what another node handed over is not known for sure: none of it is written anew.
       for segment in state.held.values { segment.isAdopted = true }
       for kind in [Lane.Kind.small, .large] {
