@@ -30,11 +30,19 @@ public struct SegmentFilling: Equatable, Sendable {
   public var slots: UInt32
   /// From its first message's to its last one's; nil if it holds none.
   public var sequences: ClosedRange<UInt64>?
+  /// When its last message was published; nil if it holds none.
+  public var lastPublished: UInt64?
 
-  public init(slots: UInt32, sequences: ClosedRange<UInt64>?) {
+  public init(slots: UInt32, sequences: ClosedRange<UInt64>?, lastPublished: UInt64? = nil) {
     self.slots = slots
     self.sequences = sequences
+    self.lastPublished = lastPublished
   }
+}
+
+extension SubscriptionID {
+  /// Stands for whoever may have been a subscription of the node before: no subscription has this number.
+  public static let anybody = SubscriptionID(rawValue: 0)
 }
 
 extension Ledger {
@@ -43,14 +51,33 @@ extension Ledger {
 
   // MARK: - Who returns
 
+  /// The node before may have had subscriptions that nobody else knows. Until the deadline, what is published in new
+  /// streams is kept for them.
+  public mutating func awaitAnybody(until deadline: UInt64, now: UInt64) {
+    expect(.anybody, of: .everything, until: deadline, now: now)
+  }
+
+  private mutating func expect(
+    _ id: SubscriptionID, of pattern: TopicPattern, until deadline: UInt64, now: UInt64
+  ) {
+    awaited.insert(.subscription(id))
+    var record = SubscriptionRecord(
+      id: id, client: .nobody, pattern: pattern, readable: .all, observes: false, wantsRetained: false, limit: .none,
+      joined: now)
+    record.absence = .awaited(until: deadline)
+    subscriptions[id] = record
+  }
+
   /// A publisher goes on with its stream. It offers its segments next, then ``streamReturned(_:contents:now:)``.
   ///
   /// - Parameters:
+  ///   - opened: when that was.
   ///   - listeners: subscriptions that were promised the stream: those that are not back are awaited.
   ///   - deadline: until when these are awaited.
   public mutating func returnStream(
     _ id: StreamID, client: ClientID, topic: TopicName, whenFull: FullPolicy, retention: Retention?,
-    user: UserID, limit: UserLimit, listeners: [SubscriptionID], awaitedUntil deadline: UInt64, now: UInt64
+    opened: UInt64 = 0, user: UserID, limit: UserLimit, listeners: [SubscriptionID], awaitedUntil deadline: UInt64,
+    now: UInt64
   ) throws(ReturnRefusal) -> [LedgerAction] {
     if let known = streams[id] {
       guard known.isAwaited else { throw .notTheirs }
@@ -59,6 +86,7 @@ extension Ledger {
       addAway(id, topic: topic, now: now)
     }
     streams[id]?.client = client
+    streams[id]?.opened = min(opened, now)
     give(id, to: user, limit: limit)
     streams[id]?.whenFull = whenFull
     streams[id]?.absence = .returning
@@ -66,12 +94,7 @@ extension Ledger {
     for listener in Set(listeners).sorted() {
       if subscriptions[listener] == nil {
         guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
-        awaited.insert(.subscription(listener))
-        var record = SubscriptionRecord(
-          id: listener, client: .nobody, pattern: TopicPattern(topic), readable: .all, observes: false,
-          wantsRetained: false, limit: .none, joined: now)
-        record.absence = .awaited(until: deadline)
-        subscriptions[listener] = record
+        expect(listener, of: TopicPattern(topic), until: deadline, now: now)
       }
       if subscriptions[listener]?.isAwaited == true { list(listener, on: id) }
     }
@@ -85,9 +108,11 @@ extension Ledger {
   }
 
   /// A subscription reads on. It tells its cursors and segments next, then ``subscriptionReturned(_:contents:now:)``.
+  ///
+  /// - Parameter joined: when that was.
   public mutating func returnSubscription(
     _ id: SubscriptionID, client: ClientID, pattern: TopicPattern, readable: TopicFilter = .all, observes: Bool,
-    wantsRetained: Bool, backlog: BacklogLimit, now: UInt64
+    wantsRetained: Bool, backlog: BacklogLimit, joined: UInt64 = 0, now: UInt64
   ) throws(ReturnRefusal) {
     guard subscriptions[id].map({ $0.isAwaited }) ?? true else { throw .notTheirs }
     var record =
@@ -101,6 +126,7 @@ extension Ledger {
     record.observes = observes
     record.wantsRetained = wantsRetained
     record.limit = backlog
+    record.joined = min(joined, now)
     record.absence = .returning
     record.hasReturned = true
     subscriptions[id] = record
@@ -130,9 +156,11 @@ extension Ledger {
     if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
     topics[topic]?.streams.insert(id)
     var stream = StreamRecord(
-      id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: now)
+      id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: 0)
     stream.absence = .returning
-    stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) }.map(\.id).sorted()
+    // Its publisher names those who are unknown yet.
+    stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) && $0.id != .anybody }
+      .map(\.id).sorted()
     streams[id] = stream
     addToUser(stream, limit: .none)
   }

@@ -74,10 +74,13 @@ struct StreamRecord: Sendable {
   var user: UserID
   let topic: TopicName
   var whenFull: FullPolicy
-  let opened: UInt64
+  /// Of one that is awaited, 0: its publisher knows.
+  var opened: UInt64
   var isClosed = false
   /// Of the node before, and not back yet.
   var absence: Absence?
+  /// When it was back.
+  var returned: UInt64?
   /// All of its segments, in the order of their leases; a recycled one comes last again.
   var segments: [SegmentID] = []
   /// Those of them that are warm, least recently used first.
@@ -95,7 +98,7 @@ struct SubscriptionRecord: Sendable {
   var observes: Bool
   var wantsRetained: Bool
   var limit: BacklogLimit
-  let joined: UInt64
+  var joined: UInt64
   /// It was closed, but still has mappings.
   var hasLeft = false
   /// Of the node before, and not back yet.

@@ -14,6 +14,7 @@ extension Ledger {
   ) -> [LedgerAction] {
     guard streams[id]?.absence == .returning else { return [] }
     streams[id]?.absence = nil
+    streams[id]?.returned = now
     // In the order in which they were written; what is empty comes last.
     func first(_ segment: SegmentID) -> UInt64 { contents[segment]?.sequences?.lowerBound ?? .max }
     let ordered = (streams[id]?.segments ?? []).sorted { (first($0), $0) < (first($1), $1) }
@@ -26,6 +27,9 @@ extension Ledger {
         promise(segment, to: subscription, now: now)
       }
     }
+    // Ahead of whatever is handed of it.
+    let present = stream.subscriptions.filter { subscriptions[$0]?.absence == nil }
+    for subscription in present { actions.append(.introduce(id, to: subscription)) }
     for segment in stream.segments {
       guard let record = segments[segment], record.state == .leased else { continue }
       if let slots = record.sealedSlots {
@@ -34,9 +38,7 @@ extension Ledger {
         end(segment, slots: contents[segment]?.slots ?? 0, now: now, &actions)
       }
     }
-    for subscription in stream.subscriptions where subscriptions[subscription]?.absence == nil {
-      meet(id, subscription, contents, now: now, &actions)
-    }
+    for subscription in present { meet(id, subscription, contents, now: now, &actions) }
     return settle(actions, now: now)
   }
 
@@ -59,6 +61,7 @@ extension Ledger {
           reclaimIfReleased(segment, now: now, &actions)
         }
       } else if stream.absence == nil {
+        actions.append(.introduce(stream.id, to: id))
         meet(stream.id, id, contents, now: now, &actions)
       }
     }
@@ -95,7 +98,6 @@ extension Ledger {
       }
     }
     for segment in streams[stream]?.segments ?? [] { reclaimIfReleased(segment, now: now, &actions) }
-    actions.append(.introduce(stream, to: id))
     hand(stream, to: id, now: now, &actions)
     endIfOver(stream, for: id, &actions)
   }
@@ -111,27 +113,48 @@ extension Ledger {
     case .leased, .sealed, .retained: if reader.absence != nil { return segment.state != .retained }
     }
     if segment.state == .leased, segment.sealedSlots == nil, !segment.isForeign { return true }
-    if let position = reader.positions[segment.stream] {
+    if let position = position(of: reader.id, in: segment.stream) {
       return (contents[id]?.sequences?.upperBound ?? 0) >= position
     }
-    // One that has returned, but never heard of the stream, is given all that there is of it; any other joins now.
-    if reader.hasReturned, segment.state != .retained { return true }
+    // One that joined while the stream was away is given what was published since then.
+    if let published = contents[id]?.lastPublished, published >= reader.joined { return true }
     return reader.wantsRetained && segment.state != .leased
       && retentionWindow(of: segment.topic, now: clock).contains(id)
   }
 
-  /// Where a subscription stood in a stream when it returned; nil if it did not know it.
+  /// Where a subscription that has returned stood in a stream: at the beginning, if that was opened later. Nil if it
+  /// stood nowhere.
   public func position(of subscription: SubscriptionID, in stream: StreamID) -> UInt64? {
-    subscriptions[subscription]?.positions[stream]
+    guard let reader = subscriptions[subscription] else { return nil }
+    if let position = reader.positions[stream] { return position }
+    guard reader.hasReturned, let opened = streams[stream]?.opened, opened >= reader.joined else { return nil }
+    return 1
   }
 
-  public func hasReturned(_ subscription: SubscriptionID) -> Bool {
-    subscriptions[subscription]?.hasReturned ?? false
+  /// Whether a stream that is new in this life is kept for subscriptions that are awaited: its publisher does not know them.
+  public func isKeptForAwaited(_ stream: StreamID) -> Bool {
+    guard !awaited.isEmpty, let record = streams[stream], record.absence == nil, record.returned == nil else {
+      return false
+    }
+    return record.subscriptions.contains { subscriptions[$0]?.isAwaited == true }
+  }
+
+  /// When a subscription joined, if the stream was away then: it is given what was published since.
+  public func joinInAbsence(of stream: StreamID, _ subscription: SubscriptionID) -> UInt64? {
+    guard let reader = subscriptions[subscription], let returned = streams[stream]?.returned, reader.joined <= returned
+    else { return nil }
+    return reader.joined
+  }
+
+  /// Whether a subscription had heard of a stream before it returned.
+  public func knew(_ stream: StreamID, _ subscription: SubscriptionID) -> Bool {
+    subscriptions[subscription]?.positions[stream] != nil
   }
 
   /// Whether the segment's own publisher has not offered it yet, or has none.
   public func isOfferedByReadersOnly(_ id: SegmentID) -> Bool { segments[id]?.isForeign ?? false }
 
+  public func isAwaited(_ stream: StreamID) -> Bool { streams[stream]?.isAwaited ?? false }
   public func isAway(_ stream: StreamID) -> Bool { streams[stream]?.absence != nil }
   public func isAway(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.absence != nil }
 
@@ -147,11 +170,12 @@ extension Ledger {
 
   // MARK: - Who does not return
 
-  /// The streams and subscriptions whose clients did not return in time: they are to be closed, as of the dead.
+  /// The streams and subscriptions whose clients did not return in time: they are to be closed, as of the dead. Of the
+  /// streams, all that there will be is here: ``streamReturned(_:contents:now:)`` comes first.
   public mutating func takeOverdue(now: UInt64) -> [Holder] {
     let overdue = awaited.filter { absence(of: $0).map { $0 <= now } ?? true }
     awaited.subtract(overdue)
-    for case .publisher(let stream) in overdue { streams[stream]?.absence = nil }
+    for case .publisher(let stream) in overdue { streams[stream]?.absence = .returning }
     return overdue.sorted()
   }
 

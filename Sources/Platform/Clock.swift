@@ -9,6 +9,9 @@ public enum Clock {
   /// Nanoseconds since 1970, as the machine believes.
   public static var realtimeNanoseconds: UInt64 { read(CLOCK_REALTIME) }
 
+  /// What to add to the monotonic clock's time for the other's.
+  public static var realtimeOffset: UInt64 { realtimeNanoseconds &- monotonicNanoseconds }
+
   private static func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
     // SAFETY: the structure outlives the call, which can't fail for these clocks.

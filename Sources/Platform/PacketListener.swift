@@ -4,6 +4,8 @@ import Glibc
 /// The listening socket of a node. Two can't have one path.
 public struct PacketListener: ~Copyable, Sendable {
   public let path: String
+  /// Whether another was there before, and left its file.
+  public let followsAnother: Bool
   private let descriptor: OwnedDescriptor
   /// The socket's file as it was made, so that a successor's is never removed in its place; nil if it stays.
   private let file: FileIdentity?
@@ -55,7 +57,8 @@ public struct PacketListener: ~Copyable, Sendable {
       guard errno == EINTR else { throw .failed(path: directory, Errno(rawValue: errno)) }
     }
     var isSocket = false
-    if FileIdentity(path: path, isSocket: &isSocket) != nil {
+    let followsAnother = FileIdentity(path: path, isSocket: &isSocket) != nil
+    if followsAnother {
       guard isSocket else { throw .notASocket(path: path) }
       if let holder = try holder(of: path) { throw .inUse(path: path, processID: holder) }
       _ = try system(unsafe unlink(path))
@@ -66,7 +69,7 @@ public struct PacketListener: ~Copyable, Sendable {
     _ = try system(unsafe chmod(path, mode))
     _ = try system(listen(socket.raw, SOMAXCONN))
     guard let file = FileIdentity(path: path, isSocket: &isSocket) else { throw .nobodyListens(path: path) }
-    return PacketListener(path: path, descriptor: socket, file: file)
+    return PacketListener(path: path, followsAnother: followsAnother, descriptor: socket, file: file)
   }
 
   /// Takes over a socket that listens already, as a service manager hands it on; its file stays when this owner goes.
@@ -79,7 +82,7 @@ public struct PacketListener: ~Copyable, Sendable {
       poolbus_set_non_blocking(socket.raw) == 0
     else { throw .notAListener(descriptor: socket.raw) }
     let path = String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return PacketListener(path: path, descriptor: socket, file: nil)
+    return PacketListener(path: path, followsAnother: false, descriptor: socket, file: nil)
   }
 
   /// The process that answers at the path; nil if none does, or a dead one's forked child that still holds its socket.
@@ -105,8 +108,9 @@ public struct PacketListener: ~Copyable, Sendable {
     }
   }
 
-  private init(path: String, descriptor: consuming OwnedDescriptor, file: FileIdentity?) {
+  private init(path: String, followsAnother: Bool, descriptor: consuming OwnedDescriptor, file: FileIdentity?) {
     self.path = path
+    self.followsAnother = followsAnother
     self.descriptor = descriptor
     self.file = file
   }

@@ -37,6 +37,7 @@ public final class Node: Sendable {
     case .some(let socket): listener = socket
     case .none: listener = try claimSocket(at: configuration.socketPath, configuration.socketAccess)
     }
+    configuration.followsAnother = listener.followsAnother || !service.segments.isEmpty
     HandleSockets.removeAll(beside: configuration.socketPath)
     DescriptorLimit.raise()
     do {

@@ -48,6 +48,10 @@ protocol SegmentContents {
   func firstSequence(in segment: SegmentIdentity) -> UInt64?
   /// The sequence in the last committed slot, or that before this life began; nil if there is none or it is corrupt.
   func lastSequence(in segment: SegmentIdentity) -> UInt64?
+  /// The first message that was published at this time of the node's clock or later; nil if none was, or it can't be read.
+  func firstSequence(in segment: SegmentIdentity, publishedSince time: UInt64) -> UInt64?
+  /// When the last message was published, by the node's clock; nil if there is none or it is corrupt.
+  func lastPublished(in segment: SegmentIdentity) -> UInt64?
   /// The sequences of all committed slots, as far as they can be read.
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>]
 }

@@ -14,15 +14,19 @@ extension NodeCore {
         let observes = ledger.observes(subscription)
         if !observes { noteJoin(of: stream, contents: contents) }
         guard let record = streams[stream] else { break }
-        let introduced = StreamIntroduced(
-          subscription: subscription, stream: stream, topic: record.topic,
-          handleEndpoint: record.isClosed ? "" : handleEndpoint(of: record.client),
-          firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
-        actions += tell(subscription, .streamIntroduced(introduced))
+        // Its publisher has not come back, and the stream ends next: that is news only to who does not know it.
+        let isGivenUp = record.client == .nobody
+        if !isGivenUp || !ledger.knew(stream, subscription) {
+          let introduced = StreamIntroduced(
+            subscription: subscription, stream: stream, topic: record.topic,
+            handleEndpoint: record.isClosed || isGivenUp ? "" : handleEndpoint(of: record.client),
+            firstSequence: firstSequence(of: stream, for: subscription, contents: contents))
+          actions += tell(subscription, .streamIntroduced(introduced))
+        }
         if let lagged = lagSinceReturn(of: stream, for: subscription, contents: contents) {
           actions += tellLagged(lagged)
         }
-        if !record.isClosed {
+        if !record.isClosed, !isGivenUp {
           subscriptions[subscription]?.streams.insert(stream)
           let joined = SubscriberJoined(
             stream: stream, subscription: subscription, joins: record.joins, observes: observes)
@@ -138,7 +142,8 @@ extension NodeCore {
     return [.send(message, to: client, attaching: attachment)]
   }
 
-  /// Where a subscription starts to read: after all that is committed now, or with what the topic retains.
+  /// Where a subscription starts to read: after all that is committed now, or with what the topic retains, or with what
+  /// was published since it joined, if the stream was away then.
   ///
   /// A publisher commits meanwhile, so this is a moment's answer; it is a right one, because every later message lies in
   /// a segment that the subscription is promised.
@@ -150,18 +155,25 @@ extension NodeCore {
     let last = lastSequence(of: stream, contents: contents)
     let next = last == .max ? last : last + 1
 
-    // One that returns, but had not heard of the stream, is given all that is there.
-    let retention = ledger.hasReturned(subscription) ? Retention(messages: .max) : ledger.retention(of: record.topic)
-    guard ledger.hasReturned(subscription) || ledger.wantsRetained(subscription), let retention else { return next }
+    let retained = ledger.wantsRetained(subscription) ? ledger.retention(of: record.topic) : nil
+    let joined = ledger.joinInAbsence(of: stream, subscription)
+    guard retained != nil || joined != nil else { return next }
     // The newest run without a gap: what was taken from the middle of a stream must not be waited for.
     var available = RangeSet<UInt64>()
-    for segment in ledger.promisedSegments(of: stream, to: subscription) {
+    let promised = ledger.promisedSegments(of: stream, to: subscription)
+    for segment in promised {
       for range in contents.sequences(in: segment) where range.upperBound <= last && range.upperBound < .max {
         available.insert(contentsOf: range.lowerBound..<(range.upperBound + 1))
       }
     }
     guard let newest = available.ranges.last, newest.upperBound == next else { return next }
-    guard let messages = retention.messages, messages < UInt64(newest.count) else { return newest.lowerBound }
-    return next - messages
+    var first = next
+    if let retained {
+      first = retained.messages.map { $0 < UInt64(newest.count) ? next - $0 : newest.lowerBound } ?? newest.lowerBound
+    }
+    if let joined, let since = promised.compactMap({ contents.firstSequence(in: $0, publishedSince: joined) }).min() {
+      first = min(first, max(since, newest.lowerBound))
+    }
+    return first
   }
 }

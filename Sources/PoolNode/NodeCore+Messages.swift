@@ -25,7 +25,7 @@ extension NodeCore {
         stream, client: client, topic: open.topic, whenFull: open.whenFull, retention: open.retention,
         user: UserID(rawValue: record.peer.userID), limit: quota(of: client).limit, now: now)
       let opened = PublisherOpened(request: open.request, stream: stream, quota: ledger.mostBytes(of: stream))
-      return [.send(.publisherOpened(opened), to: client)] + tellRetention(of: open.topic)
+      return [.send(.publisherOpened(opened), to: client)] + tellRetention()
         + execute(decided, contents: contents, now: now)
 
     case .closePublisher(let stream):
@@ -119,14 +119,19 @@ extension NodeCore {
     }
   }
 
-  /// Tells the topic's publishers whether it keeps messages, as one opens that may have changed it.
-  mutating func tellRetention(of topic: TopicName) -> [NodeAction] {
-    let isRetained = ledger.retention(of: topic) != nil
-    let untold = streams.filter { $0.value.topic == topic && !$0.value.isClosed && $0.value.isRetained != isRetained }
-    return untold.sorted { $0.key < $1.key }.map { stream, record in
-      streams[stream]?.isRetained = isRetained
-      return .send(.retention(stream, isRetained: isRetained), to: record.client)
+  /// Tells publishers whether their messages are kept, by the topic or for who is awaited, where that has changed.
+  mutating func tellRetention() -> [NodeAction] {
+    let untold = streams.filter { stream, record in
+      !record.isClosed && !ledger.isAwaited(stream) && record.isRetained != isKept(stream, of: record.topic)
     }
+    return untold.sorted { $0.key < $1.key }.map { stream, record in
+      streams[stream]?.isRetained = !record.isRetained
+      return .send(.retention(stream, isRetained: !record.isRetained), to: record.client)
+    }
+  }
+
+  private func isKept(_ stream: StreamID, of topic: TopicName) -> Bool {
+    ledger.retention(of: topic) != nil || ledger.isKeptForAwaited(stream)
   }
 
   private mutating func greet(_ message: ClientMessage, from client: ClientID) -> [NodeAction] {

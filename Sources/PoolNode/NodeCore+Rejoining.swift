@@ -27,7 +27,8 @@ extension NodeCore {
     do throws(ReturnRefusal) {
       let decided = try ledger.returnStream(
         publisher.stream, client: client, topic: publisher.topic, whenFull: publisher.whenFull,
-        retention: publisher.retention, user: UserID(rawValue: clients[client]?.peer.userID ?? .max),
+        retention: publisher.retention, opened: publisher.opened,
+        user: UserID(rawValue: clients[client]?.peer.userID ?? .max),
         limit: quota(of: client).limit, listeners: publisher.listeners.filter { !life.gave($0) },
         awaitedUntil: graceEnd(now), now: now)
       var record =
@@ -35,11 +36,12 @@ extension NodeCore {
       record.client = client
       record.lastSealedSequence = publisher.lastSequence
       streams[publisher.stream] = record
+      clients[client]?.isReturning = true
       clients[client]?.streams.insert(publisher.stream)
       for listener in publisher.listeners where ledger.isAway(listener) {
         awaitedListeners[listener, default: []].insert(publisher.stream)
       }
-      return tellRetention(of: publisher.topic) + execute(decided, contents: contents, now: now)
+      return tellRetention() + execute(decided, contents: contents, now: now)
     } catch {
       return refuse(client, error, publisher.stream)
     }
@@ -50,12 +52,14 @@ extension NodeCore {
     do throws(ReturnRefusal) {
       try ledger.returnSubscription(
         wish.subscription, client: client, pattern: wish.pattern, readable: topics(for: client, .subscribe),
-        observes: wish.observes, wantsRetained: wish.wantsRetained, backlog: wish.backlog, now: now)
+        observes: wish.observes, wantsRetained: wish.wantsRetained, backlog: wish.backlog, joined: wish.joined, now: now
+      )
     } catch {
       return refuse(client, error, wish.subscription)
     }
     awaitedListeners[wish.subscription] = nil
     subscriptions[wish.subscription] = SubscriptionRecord(client: client)
+    clients[client]?.isReturning = true
     clients[client]?.subscriptions.insert(wish.subscription)
     return [.keepWakePage(wish.subscription)]
   }
@@ -136,6 +140,7 @@ extension NodeCore {
   /// The client has said all that it had: who is back meets who is back.
   mutating func rejoinDone(_ client: ClientID, contents: some SegmentContents, now: UInt64) -> [NodeAction] {
     guard let record = clients[client] else { return [] }
+    clients[client]?.isReturning = false
     clients[client]?.hasRejoined = true
     var actions: [NodeAction] = []
     for stream in record.streams.sorted() where ledger.isAway(stream) {
@@ -147,16 +152,17 @@ extension NodeCore {
       actions += execute(
         ledger.subscriptionReturned(subscription, contents: filling, now: now), contents: contents, now: now)
     }
-    return actions
+    return actions + tellRetention()
   }
 
   /// Those who did not return in time are taken for dead.
   mutating func giveUpAwaited(contents: some SegmentContents, now: UInt64) -> [NodeAction] {
+    let overdue = ledger.takeOverdue(now: now)
+    guard !overdue.isEmpty else { return [] }
     var actions: [NodeAction] = []
-    for holder in ledger.takeOverdue(now: now) {
+    for holder in overdue {
       switch holder {
-      case .publisher(let stream):
-        actions += close(stream, mappingsGone: true, contents: contents, now: now)
+      case .publisher(let stream): actions += giveUp(stream, contents: contents, now: now)
       case .subscription(let subscription):
         for stream in awaitedListeners.removeValue(forKey: subscription).map({ $0.sorted() }) ?? [] {
           guard let publisher = streams[stream], !publisher.isClosed else { continue }
@@ -166,7 +172,18 @@ extension NodeCore {
         actions += execute(decided, contents: contents, now: now)
       }
     }
-    return actions
+    return actions + tellRetention()
+  }
+
+  /// What others have of a stream whose publisher does not come back is handed to whoever lacks it; then it ends.
+  private mutating func giveUp(
+    _ stream: StreamID, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
+    let filling = fillings(of: ledger.segments(of: stream), contents: contents)
+    streams[stream]?.lastSealedSequence = filling.values.compactMap(\.sequences?.upperBound).max() ?? 0
+    let decided = ledger.streamReturned(stream, contents: filling, now: now)
+    return execute(decided, contents: contents, now: now)
+      + close(stream, mappingsGone: true, contents: contents, now: now)
   }
 
   /// What a subscription that has returned missed of a stream, because it was gone before both were back.
@@ -196,12 +213,14 @@ extension NodeCore {
       let ends = contents.firstSequence(in: identity).flatMap { first in
         contents.lastSequence(in: identity).map { min(first, $0)...max(first, $0) }
       }
-      fillings[identity.id] = SegmentFilling(slots: contents.committed(in: identity), sequences: ends)
+      fillings[identity.id] = SegmentFilling(
+        slots: contents.committed(in: identity), sequences: ends,
+        lastPublished: contents.lastPublished(in: identity))
     }
     return fillings
   }
 
-  private func graceEnd(_ now: UInt64) -> UInt64 {
+  func graceEnd(_ now: UInt64) -> UInt64 {
     let (seconds, attoseconds) = configuration.rejoinGrace.components
     let nanoseconds = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
     guard !nanoseconds.overflow else { return .max }

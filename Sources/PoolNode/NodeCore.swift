@@ -34,6 +34,8 @@ struct NodeCore {
     var hasGreeted = false
     /// Its socket is closed, but its process lives and may still map segments.
     var hasLeft = false
+    /// It is telling what it had of the node before.
+    var isReturning = false
     /// It has said all that it had of the node before.
     var hasRejoined = false
     var streams: Set<StreamID> = []
@@ -81,6 +83,7 @@ struct NodeCore {
     lastID = life.id(0)
     started = now
     ledger = Ledger(contribution: configuration.contribution, quotas: configuration.quotas, life: life)
+    if configuration.followsAnother { ledger.awaitAnybody(until: graceEnd(now), now: now) }
   }
 
   /// Ids are never used twice, across all kinds and all lives of the node: a stale one can't name something new.

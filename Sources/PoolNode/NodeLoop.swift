@@ -21,6 +21,8 @@ final class NodeLoop {
   private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   /// When to listen again; nil while the node listens.
   private var deafUntil: UInt64?
+  /// Clients that bring back segments for which there are no descriptors at present.
+  private var postponed: Set<ClientID> = []
   private var hasToldImbalance = false
   /// The descriptor that came with the packet at hand, until an action takes it.
   private var arrived: OwnedDescriptor?
@@ -32,6 +34,8 @@ final class NodeLoop {
   private static let turnNanoseconds: UInt64 = 2_000_000
   /// How long the node does not listen when it could not let a client in: listening on would spin.
   private static let deafNanoseconds: UInt64 = 50_000_000
+  /// What one segment that is brought back takes, and those that are being made meanwhile.
+  private static let descriptorsToTakeIn = 12
 
   private enum Token {
     static let listener: UInt64 = 0
@@ -96,7 +100,7 @@ final class NodeLoop {
         died(connection)
       } else {
         if event.writable { flush(connection) }
-        if event.readable || event.hungUp { receive(from: connection) }
+        if event.hungUp || event.readable && mayTakeIn(connection) { receive(from: connection) }
       }
     }
   }
@@ -114,10 +118,30 @@ final class NodeLoop {
     }
   }
 
+  /// Whether what a client says can be taken in. What one brings back comes with its memory, and whoever has no descriptor
+  /// for that loses it: so the client waits until there are some.
+  private func mayTakeIn(_ connection: ClientConnection) -> Bool {
+    guard core.clients[connection.id]?.isReturning == true,
+      !DescriptorLimit.leaves(Self.descriptorsToTakeIn, beside: listener.raw)
+    else {
+      return true
+    }
+    logger.error("a client waits to come back: this process has too few descriptors left; raise its limit")
+    postponed.insert(connection.id)
+    watch(connection)
+    deafUntil = deafUntil ?? Clock.monotonicNanoseconds + Self.deafNanoseconds
+    return false
+  }
+
   private func listen() {
     guard deafUntil != nil else { return }
     deafUntil = nil
     try? poller.modify(listener.raw, token: Token.listener, .readable)
+    let waiting = postponed
+    postponed = []
+    for client in waiting {
+      if let connection = connections[client], connection.isOpen { watch(connection) }
+    }
   }
 
   private func admit(_ socket: consuming PacketSocket) throws(Errno) {
@@ -143,7 +167,8 @@ final class NodeLoop {
   @discardableResult
   private func receive(from connection: ClientConnection) -> Bool {
     let began = Clock.monotonicNanoseconds
-    for _ in 0..<Self.packetsAtATime where connection.isOpen {
+    for turn in 0..<Self.packetsAtATime where connection.isOpen {
+      if turn > 0, !mayTakeIn(connection) { return false }
       // What one packet asks for may be much.
       if Clock.monotonicNanoseconds - began > Self.turnNanoseconds { break }
       do {
@@ -223,10 +248,12 @@ final class NodeLoop {
   private func flush(_ connection: ClientConnection) {
     guard connection.isOpen else { return }
     if !connection.flush() { return connection.hangUp() }
-    if !connection.waitsToSend { watch(connection, .readable) }
+    if !connection.waitsToSend { watch(connection) }
   }
 
-  private func watch(_ connection: ClientConnection, _ interest: Poller.Interest) {
+  private func watch(_ connection: ClientConnection) {
+    var interest: Poller.Interest = postponed.contains(connection.id) ? [] : .readable
+    if connection.waitsToSend { interest.insert(.writable) }
     try? poller.modify(connection.socket.raw, token: Token.socket(connection.id), interest)
   }
 
@@ -358,7 +385,7 @@ final class NodeLoop {
       return connection.hangUp()
     }
     guard connection.waitsToSend else { return }
-    watch(connection, [.readable, .writable])
+    watch(connection)
     if descriptor != nil, hasTooManyUnread(connection) {
       failed.append((client, "it leaves more descriptors unread than it may"))
     }

@@ -36,4 +36,14 @@ public enum DescriptorLimit {
     limit.rlim_cur = limit.rlim_max
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
+
+  /// Whether so many more can be opened at present.
+  ///
+  /// - Parameter raw: any that is open.
+  static func leaves(_ count: Int, beside raw: CInt) -> Bool {
+    guard count > 0 else { return true }
+    guard let one = try? OwnedDescriptor.duplicating(raw) else { return false }
+    defer { withExtendedLifetime(one) {} }
+    return leaves(count - 1, beside: raw)
+  }
 }

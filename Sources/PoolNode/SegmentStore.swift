@@ -148,6 +148,26 @@ final class SegmentStore: SegmentContents {
     return (try? reader.sequences(to: reader.committed)) ?? []
   }
 
+  func firstSequence(in segment: SegmentIdentity, publishedSince time: UInt64) -> UInt64? {
+    guard let reader = reader(of: segment) else { return nil }
+    let since = time &+ Clock.realtimeOffset
+    var first: UInt64?
+    var index = reader.committed
+    // From the end, as nearly all of it was published before.
+    while index > 0, let slot = try? reader.slot(at: index - 1), slot.publishTime >= since {
+      first = slot.sequence
+      index -= 1
+    }
+    return first
+  }
+
+  func lastPublished(in segment: SegmentIdentity) -> UInt64? {
+    guard let reader = reader(of: segment), reader.committed > 0, let last = try? reader.slot(at: reader.committed - 1)
+    else { return nil }
+    let offset = Clock.realtimeOffset
+    return last.publishTime > offset ? last.publishTime - offset : 0
+  }
+
   private func reader(of segment: SegmentIdentity) -> SegmentReader? {
     stored[segment.id].map { SegmentReader(mapping: $0.mapping, epoch: segment.epoch) }
   }

@@ -93,7 +93,8 @@ struct Samples {
       .cancelLease(request: uint64(from: 1)),
       .rejoinSubscription(
         RejoinSubscription(
-          subscription: id(), pattern: pattern(), observes: bool(), wantsRetained: bool(), backlog: backlog)),
+          subscription: id(), pattern: pattern(), observes: bool(), wantsRetained: bool(), backlog: backlog,
+          joined: uint64())),
       .rejoinCursor(RejoinCursor(subscription: id(), stream: id(), topic: topic(), nextSequence: uint64())),
       .rejoinDone,
     ] + rejoinMessages(policies)
@@ -104,7 +105,7 @@ struct Samples {
       ClientMessage.rejoinPublisher(
         RejoinPublisher(
           stream: id(), topic: topic(), whenFull: $0, retention: maybe(retention()), lastSequence: uint64(),
-          listeners: (0..<int(0...5)).map { _ in id() }))
+          listeners: (0..<int(0...5)).map { _ in id() }, opened: uint64()))
     }
     let uses =
       [.writing(isSealed: bool())] + OfferSegment.Progress.allCases.map { OfferSegment.Use.reading(id(), $0) }

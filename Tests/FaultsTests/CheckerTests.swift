@@ -170,6 +170,17 @@ import Testing
     #expect(Set(rules(evidence)) == [.missing, .gap])
   }
 
+  @Test("A corrupt segment is its own publisher's, if something was done to that")
+  func corrupt() {
+    var evidence = evidence()
+    evidence.subscriptions[0].events.replaceSubrange(3...5, with: [.corrupt])
+    #expect(Set(rules(evidence)) == [.intact, .gap])
+    evidence.harm = [.init(target: .worker(1), fault: .closeDescriptors(1), time: 1035)]
+    #expect(rules(evidence) == [])
+    evidence.harm = [.init(target: .worker(3), fault: .closeDescriptors(1), time: 1035)]
+    #expect(Set(rules(evidence)) == [.intact, .gap])
+  }
+
   @Test("With the node restarted, clients may lose it, unless they must live through it")
   func restarted() {
     var evidence = evidence()
@@ -184,6 +195,49 @@ import Testing
     evidence.streams[0].failure = nil
     evidence.subscriptions[0].failure = nil
     evidence.subscriptions[0].isClosed = true
+    #expect(rules(evidence) == [.missing])
+  }
+
+  @Test("With the node restarted, who does not wait for memory is refused loans, and does not fail")
+  func impatient() {
+    var evidence = evidence()
+    evidence.expectsRejoin = true
+    evidence.harm = [.init(target: .node, fault: .restart(milliseconds: 1), time: 1055)]
+    evidence.streams[0].refusals = [.nodeLost]
+    #expect(rules(evidence) == [.failure])
+    evidence.streams[0].givesUp = true
+    #expect(rules(evidence) == [])
+    evidence.harm = []
+    #expect(rules(evidence) == [.failure])
+  }
+
+  @Test("What only the node and a publisher had is gone with both")
+  func lostWithTheNode() {
+    var evidence = evidence()
+    evidence.expectsRejoin = true
+    evidence.subscriptions[0].events.removeLast(2)
+    #expect(rules(evidence) == [.missing])
+    evidence.harm = [.init(target: .worker(1), fault: .kill, time: 2000)]
+    #expect(rules(evidence) == [.missing])
+    evidence.harm.append(.init(target: .node, fault: .restart(milliseconds: 1), time: 1900))
+    #expect(rules(evidence) == [])
+    evidence.subscriptions[0].events.append(.lagged(stream: 7, sequences: 9...10))
+    #expect(rules(evidence) == [])
+    evidence.subscriptions[0].events.removeLast()
+    // It had time to rejoin.
+    evidence.harm[0].time += Evidence.timeToRejoin
+    #expect(rules(evidence) == [.missing])
+  }
+
+  @Test("With the node restarted, a stream's number still says whose it is")
+  func lagsOnly() {
+    var evidence = evidence()
+    evidence.expectsRejoin = true
+    evidence.harm = [.init(target: .node, fault: .restart(milliseconds: 1), time: 1200)]
+    evidence.subscriptions[0].mayLag = true
+    evidence.subscriptions[0].events = [.lagged(stream: 7, sequences: 1...10)]
+    #expect(rules(evidence) == [])
+    evidence.subscriptions[0].events = [.lagged(stream: 7, sequences: 1...9)]
     #expect(rules(evidence) == [.missing])
   }
 

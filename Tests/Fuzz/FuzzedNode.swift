@@ -200,5 +200,9 @@ private struct FuzzedContents: SegmentContents {
   func committed(in segment: SegmentIdentity) -> UInt32 { UInt32(log[segment]?.count ?? 0) }
   func firstSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.first }
   func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last }
+  func firstSequence(in segment: SegmentIdentity, publishedSince time: UInt64) -> UInt64? {
+    log[segment]?.first { $0 >= time }
+  }
+  func lastPublished(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last }
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
 }

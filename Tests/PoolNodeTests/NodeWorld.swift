@@ -95,6 +95,8 @@ struct NodeWorld {
 /// What publishers have committed, by the test's word.
 struct FakeContents: SegmentContents {
   var log: [SegmentIdentity: [UInt64]] = [:]
+  /// When each message of the log was published, where a test says so.
+  var times: [SegmentIdentity: [UInt64]] = [:]
   /// Segments that their publishers have renewed, and in which life they are.
   var renewed: [SegmentID: UInt32] = [:]
   /// The last sequence before a life began.
@@ -113,6 +115,10 @@ struct FakeContents: SegmentContents {
   func committed(in segment: SegmentIdentity) -> UInt32 { UInt32(log[segment]?.count ?? 0) }
   func firstSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.first }
   func lastSequence(in segment: SegmentIdentity) -> UInt64? { log[segment]?.last ?? bases[segment] }
+  func firstSequence(in segment: SegmentIdentity, publishedSince time: UInt64) -> UInt64? {
+    zip(log[segment] ?? [], times[segment] ?? []).first { $0.1 >= time }?.0
+  }
+  func lastPublished(in segment: SegmentIdentity) -> UInt64? { times[segment]?.last }
   func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
 }
 

@@ -14,12 +14,12 @@ struct RestartWorld {
   /// What must never happen, and did.
   private(set) var complaints: [String] = []
   private(set) var clients: [Int: Client] = [:]
-  /// Messages of streams that were reported lost.
+  /// Messages that were reported lost, of publishers that live.
   private(set) var lagged: UInt64 = 0
   /// The ends that headers tell.
   private var sealed: [SegmentIdentity: UInt32] = [:]
   private var creating: [SegmentID] = []
-  private let configuration: NodeConfiguration
+  private var configuration: NodeConfiguration
   private var lastName = 0
   private var lastLife: UInt32 = 1
 
@@ -42,6 +42,7 @@ struct RestartWorld {
 
   struct Publisher {
     var topic: TopicName
+    var opened: UInt64
     var next: UInt64 = 1
     var held: [SegmentID: Held] = [:]
     var listeners: Set<SubscriptionID> = []
@@ -54,7 +55,12 @@ struct RestartWorld {
 
   struct Reader {
     var pattern: TopicPattern
+    var joined: UInt64
+    /// Where the streams were that there were when it joined.
+    var ends: [StreamID: UInt64] = [:]
     var cursors: [StreamID: Cursor] = [:]
+    /// The streams that it has read to their ends.
+    var over: Set<StreamID> = []
     var mappings: Set<SegmentID> = []
     /// Read to their ends, and still borrowed from.
     var borrowed: [SegmentIdentity: (stream: StreamID, topic: TopicName)] = [:]
@@ -78,9 +84,12 @@ struct RestartWorld {
 
   /// The node dies, and another starts.
   ///
-  /// - Parameter reach: how many of the messages on their way to a client reach it still.
-  mutating func restart(reach: (Int) -> Int = { $0 }) {
+  /// - Parameters:
+  ///   - isKnown: whether the other one knows that there was one before.
+  ///   - reach: how many of the messages on their way to a client reach it still.
+  mutating func restart(isKnown: Bool = true, reach: (Int) -> Int = { $0 }) {
     lastLife += 1
+    configuration.followsAnother = isKnown
     core = NodeCore(configuration: configuration, life: NodeLife(rawValue: lastLife)!, now: now)
     creating = []
     for name in clients.keys.sorted() {
@@ -148,14 +157,16 @@ struct RestartWorld {
         .rejoinPublisher(
           RejoinPublisher(
             stream: stream, topic: publisher.topic, whenFull: .wait(timeout: nil), retention: nil,
-            lastSequence: publisher.next - 1, listeners: publisher.listeners.sorted())))
+            lastSequence: publisher.next - 1, listeners: publisher.listeners.sorted(),
+            opened: publisher.opened)))
     }
     for (id, reader) in client.readers.sorted(by: { $0.key < $1.key }) {
       tell(
         name,
         .rejoinSubscription(
           RejoinSubscription(
-            subscription: id, pattern: reader.pattern, observes: false, wantsRetained: true, backlog: .none)))
+            subscription: id, pattern: reader.pattern, observes: false, wantsRetained: true, backlog: .none,
+            joined: reader.joined)))
       var cursors = reader.cursors.mapValues { ($0.topic, $0.expected) }
       for place in reader.borrowed.values where cursors[place.stream] == nil {
         cursors[place.stream] = (place.topic, .max)
@@ -247,7 +258,9 @@ struct RestartWorld {
     if unsealed.count < 2, !isAsking { ask(name, .lease(stream)) }
     guard let (segment, held) = unsealed.first else { return }
     let identity = SegmentIdentity(id: segment, epoch: held.epoch)
+    now += 1
     contents.log[identity, default: []].append(publisher.next)
+    contents.times[identity, default: []].append(now)
     clients[name]?.publishers[stream]?.next += 1
     if contents.log[identity]?.count == 5 { seal(name, stream, segment) }
   }
@@ -270,7 +283,8 @@ struct RestartWorld {
     guard var cursor = clients[name]?.readers[id]?.cursors[stream] else { return false }
     let start = cursor.expected
     if cursor.lost.contains(start), let range = cursor.lost.ranges.first(where: { $0.contains(start) }) {
-      lagged += range.upperBound - start
+      let isAlive = clients.values.contains { $0.publishers[stream] != nil }
+      if isAlive { lagged += range.upperBound - start }
       cursor.expected = range.upperBound
     } else if cursor.open.contains(where: { contents.log[$0]?.contains(start) == true }) {
       cursor.expected += 1
@@ -282,6 +296,7 @@ struct RestartWorld {
     cursor.open.removeAll { read.contains($0) }
     if cursor.hasEnded, cursor.open.isEmpty {
       clients[name]?.readers[id]?.cursors[stream] = nil
+      clients[name]?.readers[id]?.over.insert(stream)
     } else {
       clients[name]?.readers[id]?.cursors[stream] = cursor
     }
@@ -313,12 +328,14 @@ struct RestartWorld {
     switch message {
     case .publisherOpened(let opened):
       guard case .publisher(let topic)? = clients[name]?.asked.removeValue(forKey: opened.request) else { break }
-      clients[name]?.publishers[opened.stream] = Publisher(topic: topic)
+      clients[name]?.publishers[opened.stream] = Publisher(topic: topic, opened: now)
     case .subscribed(let subscribed):
       guard case .subscription(let pattern)? = clients[name]?.asked.removeValue(forKey: subscribed.request) else {
         break
       }
-      clients[name]?.readers[subscribed.subscription] = Reader(pattern: pattern)
+      let ends = clients.values.flatMap(\.publishers).map { ($0.key, $0.value.next) }
+      clients[name]?.readers[subscribed.subscription] = Reader(
+        pattern: pattern, joined: now, ends: Dictionary(uniqueKeysWithValues: ends))
     case .leaseGranted(let granted): begin(name, granted)
     case .refusal(let refusal):
       clients[name]?.asked[refusal.request] = nil
@@ -335,12 +352,24 @@ struct RestartWorld {
     case .subscriberLeft(let id, let stream): clients[name]?.publishers[stream]?.listeners.remove(id)
 
     case .streamIntroduced(let introduced):
-      guard clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] == nil else { break }
+      guard let reader = clients[name]?.readers[introduced.subscription], reader.cursors[introduced.stream] == nil
+      else {
+        break
+      }
+      let isLater = introduced.stream.rawValue > introduced.subscription.rawValue
+      let isNew = !reader.over.contains(introduced.stream)
+      if isNew, introduced.firstSequence > reader.ends[introduced.stream] ?? (isLater ? 1 : .max) {
+        complaints.append("\(introduced) to who was there before")
+      }
       clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] = Cursor(
         topic: introduced.topic, expected: introduced.firstSequence)
     case .segmentHanded(let handed):
-      guard clients[name]?.readers[handed.subscription]?.cursors[handed.stream] != nil else {
-        complaints.append("\(handed.segment) was handed of a stream that was not introduced")
+      guard let reader = clients[name]?.readers[handed.subscription], reader.cursors[handed.stream] != nil else {
+        // An earlier node had ended the stream, and did not know that others had more of it.
+        if clients[name]?.readers[handed.subscription]?.over.contains(handed.stream) != true {
+          complaints.append("\(handed.segment) was handed of a stream that was not introduced")
+        }
+        tell(name, .segmentUnmapped(handed.segment.id, by: handed.subscription))
         break
       }
       clients[name]?.readers[handed.subscription]?.cursors[handed.stream]?.open.append(handed.segment)
@@ -371,6 +400,7 @@ struct RestartWorld {
     }
     clients[name]?.publishers[granted.stream]?.held[granted.segment.id] = Held(epoch: granted.segment.epoch)
     contents.log[granted.segment] = []
+    contents.times[granted.segment] = []
     tell(name, .segmentReady(granted.segment))
   }
 

@@ -17,10 +17,12 @@ public struct RejoinPublisher: Hashable, Sendable {
   public var lastSequence: UInt64
   /// The subscriptions that were promised the stream: what they have not read is kept for them until they are back.
   public var listeners: [SubscriptionID]
+  /// When it was opened: nanoseconds of the host's monotonic clock.
+  public var opened: UInt64
 
   public init(
     stream: StreamID, topic: TopicName, whenFull: FullPolicy, retention: Retention?, lastSequence: UInt64,
-    listeners: [SubscriptionID]
+    listeners: [SubscriptionID], opened: UInt64 = 0
   ) {
     self.stream = stream
     self.topic = topic
@@ -28,6 +30,7 @@ public struct RejoinPublisher: Hashable, Sendable {
     self.retention = retention
     self.lastSequence = lastSequence
     self.listeners = listeners
+    self.opened = opened
   }
 }
 
@@ -40,15 +43,19 @@ public struct RejoinSubscription: Hashable, Sendable {
   public var wantsRetained: Bool
   /// A limit that is set is at least 1.
   public var backlog: BacklogLimit
+  /// When it joined: nanoseconds of the host's monotonic clock.
+  public var joined: UInt64
 
   public init(
-    subscription: SubscriptionID, pattern: TopicPattern, observes: Bool, wantsRetained: Bool, backlog: BacklogLimit
+    subscription: SubscriptionID, pattern: TopicPattern, observes: Bool, wantsRetained: Bool, backlog: BacklogLimit,
+    joined: UInt64 = 0
   ) {
     self.subscription = subscription
     self.pattern = pattern
     self.observes = observes
     self.wantsRetained = wantsRetained
     self.backlog = backlog
+    self.joined = joined
   }
 }
 

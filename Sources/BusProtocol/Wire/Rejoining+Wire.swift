@@ -5,7 +5,8 @@ extension RejoinPublisher {
     self.init(
       stream: try fields.id("stream"), topic: try fields.topic(), whenFull: try fields.fullPolicy(),
       retention: try fields.retention(), lastSequence: try fields.uint64("last_sequence"),
-      listeners: try fields.numbers("listeners", limit: Self.maximumListenerCount).map(SubscriptionID.init(rawValue:)))
+      listeners: try fields.numbers("listeners", limit: Self.maximumListenerCount).map(SubscriptionID.init(rawValue:)),
+      opened: try fields.uint64("opened_ns"))
   }
 
   func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -15,6 +16,7 @@ extension RejoinPublisher {
     if let retention { try fields.put(retention) }
     try fields.put("last_sequence", lastSequence)
     try fields.put("listeners", listeners.map(\.rawValue), limit: Self.maximumListenerCount)
+    try fields.put("opened_ns", opened)
   }
 }
 
@@ -22,7 +24,8 @@ extension RejoinSubscription {
   init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
       subscription: try fields.id("subscription"), pattern: try fields.pattern(), observes: try fields.bool("observes"),
-      wantsRetained: try fields.bool("wants_retained"), backlog: try fields.backlog())
+      wantsRetained: try fields.bool("wants_retained"), backlog: try fields.backlog(),
+      joined: try fields.uint64("joined_ns"))
   }
 
   func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -31,6 +34,7 @@ extension RejoinSubscription {
     try fields.put("observes", observes)
     try fields.put("wants_retained", wantsRetained)
     try fields.put(backlog)
+    try fields.put("joined_ns", joined)
   }
 }
 

@@ -3167,7 +3167,7 @@ const ProtobufCMessageDescriptor poolbus__inspect__descriptor =
   (ProtobufCMessageInit) poolbus__inspect__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__rejoin_publisher__field_descriptors[7] =
+static const ProtobufCFieldDescriptor poolbus__rejoin_publisher__field_descriptors[8] =
 {
   {
     "stream",
@@ -3253,10 +3253,23 @@ static const ProtobufCFieldDescriptor poolbus__rejoin_publisher__field_descripto
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "opened_ns",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinPublisher, opened_ns),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__rejoin_publisher__field_indices_by_name[] = {
   5,   /* field[5] = last_sequence */
   6,   /* field[6] = listeners */
+  7,   /* field[7] = opened_ns */
   4,   /* field[4] = retention */
   0,   /* field[0] = stream */
   1,   /* field[1] = topic */
@@ -3266,7 +3279,7 @@ static const unsigned poolbus__rejoin_publisher__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__rejoin_publisher__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor poolbus__rejoin_publisher__descriptor =
 {
@@ -3276,14 +3289,14 @@ const ProtobufCMessageDescriptor poolbus__rejoin_publisher__descriptor =
   "Poolbus__RejoinPublisher",
   "poolbus",
   sizeof(Poolbus__RejoinPublisher),
-  7,
+  8,
   poolbus__rejoin_publisher__field_descriptors,
   poolbus__rejoin_publisher__field_indices_by_name,
   1,  poolbus__rejoin_publisher__number_ranges,
   (ProtobufCMessageInit) poolbus__rejoin_publisher__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__rejoin_subscription__field_descriptors[6] =
+static const ProtobufCFieldDescriptor poolbus__rejoin_subscription__field_descriptors[7] =
 {
   {
     "subscription",
@@ -3357,10 +3370,23 @@ static const ProtobufCFieldDescriptor poolbus__rejoin_subscription__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "joined_ns",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__RejoinSubscription, joined_ns),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__rejoin_subscription__field_indices_by_name[] = {
   5,   /* field[5] = backlog_bytes */
   4,   /* field[4] = backlog_messages */
+  6,   /* field[6] = joined_ns */
   2,   /* field[2] = observes */
   1,   /* field[1] = pattern */
   0,   /* field[0] = subscription */
@@ -3369,7 +3395,7 @@ static const unsigned poolbus__rejoin_subscription__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__rejoin_subscription__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor poolbus__rejoin_subscription__descriptor =
 {
@@ -3379,7 +3405,7 @@ const ProtobufCMessageDescriptor poolbus__rejoin_subscription__descriptor =
   "Poolbus__RejoinSubscription",
   "poolbus",
   sizeof(Poolbus__RejoinSubscription),
-  6,
+  7,
   poolbus__rejoin_subscription__field_descriptors,
   poolbus__rejoin_subscription__field_indices_by_name,
   1,  poolbus__rejoin_subscription__number_ranges,

@@ -57,7 +57,8 @@ extension PublisherCore {
       let publisher = RejoinPublisher(
         stream: stream, topic: topic, whenFull: whenFull, retention: retention,
         lastSequence: state.nextSequence &- 1,
-        listeners: Array(state.listeners.subscriptions.prefix(RejoinPublisher.maximumListenerCount)))
+        listeners: Array(state.listeners.subscriptions.prefix(RejoinPublisher.maximumListenerCount)),
+        opened: opened)
       // Who may read what another node handed over is not known for sure, and the next node can't say in it that it
       // takes no more: nothing is written there but the loans that are out.
       for segment in state.held.values {
@@ -71,6 +72,8 @@ extension PublisherCore {
       state.large.current = nil
       for kind in [Lane.Kind.small, .large] { _ = state[kind].takeUnused(andAhead: true) }
       state.listeners.countAnew()
+      // The next node tells it anew.
+      state.isRetained = false
       let offers = state.held.values.map { segment in
         SegmentOffer(
           message: OfferSegment(

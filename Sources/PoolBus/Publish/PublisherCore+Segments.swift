@@ -27,7 +27,10 @@ extension PublisherCore {
 
   private func nextSegment(for wish: Wish, in state: inout State) -> (LeasedSegment, isRenewed: Bool)? {
     let listeners = state.listeners
-    if let rested = state[wish.lane].takeRested(for: wish.capacity, where: { mayBeRenewed($0, listeners) }) {
+    // Who joins the next node before this client does, is not known here, and may want what rests.
+    if !state.isNodeGone,
+      let rested = state[wish.lane].takeRested(for: wish.capacity, where: { mayBeRenewed($0, listeners) })
+    {
       rested.begin(epoch: rested.log.identity.epoch + 1, after: state.nextSequence &- 1)
       return (rested, true)
     }
@@ -47,7 +50,7 @@ extension PublisherCore {
     guard state[kind].ahead.isEmpty, state.ended == nil, !state.isShort,
       let capacity = state[kind].capacityAhead(limit: limit),
       !state.requests.values.contains(where: { $0.lane == kind }),
-      !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
+      state.isNodeGone || !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
     else { return }
     _ = request(capacity, capacity, kind, isAhead: true, in: &state)
   }

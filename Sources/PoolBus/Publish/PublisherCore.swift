@@ -17,6 +17,8 @@ final class PublisherCore: Sendable {
   let whenFull: FullPolicy
   let node: NodeConnection
   private let handles: any HandleSender
+  /// By the monotonic clock.
+  let opened = Clock.monotonicNanoseconds
   let state = Mutex(State())
 
   struct State {

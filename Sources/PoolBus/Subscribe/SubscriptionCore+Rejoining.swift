@@ -24,7 +24,7 @@ extension SubscriptionCore {
     state.withLock { state in
       let subscription = RejoinSubscription(
         subscription: id, pattern: pattern, observes: observer != nil, wantsRetained: options.receivesRetained,
-        backlog: options.backlogLimit)
+        backlog: options.backlogLimit, joined: joined)
       var cursors: [StreamID: RejoinCursor] = [:]
       var offers: [SegmentID: SegmentOffer] = [:]
       // First of all: what is let go of from here on, the next node must hear.

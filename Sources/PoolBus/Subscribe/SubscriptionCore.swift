@@ -10,6 +10,8 @@ final class SubscriptionCore: Sendable {
   let pattern: TopicPattern
   /// Takes handles instead of messages, if this subscription only observes.
   let observer: HandleQueue?
+  /// By the monotonic clock.
+  let joined = Clock.monotonicNanoseconds
   private let node: NodeConnection
   /// Written with the state's lock held only.
   let doze: Doze?

@@ -24,7 +24,7 @@ struct Violation: Equatable, Sendable, CustomStringConvertible {
 struct Checker {
   private let evidence: Evidence
   private let authors: [UInt64: StreamEvidence]
-  /// Of a node that was never restarted a stream's number says whose it is.
+  /// No node gives a stream the number of one of its lives before.
   private let authorOfStream: [UInt64: UInt64]
   private let evicting: Set<String>
   private let retaining: Set<String>
@@ -63,8 +63,7 @@ struct Checker {
     self.evidence = evidence
     authors = Dictionary(evidence.streams.map { ($0.author.code, $0) }, uniquingKeysWith: { first, _ in first })
     let known = evidence.streams.compactMap { stream in stream.stream.map { ($0, stream.author.code) } }
-    let isUnique = !evidence.harm.contains { if case .restart = $0.fault { true } else { false } }
-    authorOfStream = isUnique ? Dictionary(known, uniquingKeysWith: { first, _ in first }) : [:]
+    authorOfStream = Dictionary(known, uniquingKeysWith: { first, _ in first })
     evicting = Set(evidence.streams.filter(\.mayEvict).map(\.topic))
     retaining = Set(evidence.streams.filter(\.retains).map(\.topic))
   }
@@ -86,21 +85,25 @@ struct Checker {
     if let failure = stream.failure, !isExcused(failure.reason, of: worker) {
       add(.failure, "\(stream.name) came to its end by \(failure.reason), and nothing was done that explains it")
     }
-    for refusal in Set(stream.refusals) where !mayRefuse(refusal, to: worker) {
+    for refusal in Set(stream.refusals) where !mayRefuse(refusal, to: stream) {
       add(.failure, "\(stream.name) was refused a loan by \(refusal), and nothing was done that explains it")
     }
   }
 
-  /// A segment takes memory of the node, and a descriptor of both.
-  private func mayRefuse(_ reason: Failure, to worker: Target) -> Bool {
+  /// A segment takes memory of the node, and a descriptor of both; and who does not wait for memory does not wait for a
+  /// node either.
+  private func mayRefuse(_ reason: Failure, to stream: StreamEvidence) -> Bool {
     switch reason {
     case .poolExhausted: true
     case .outOfMemory:
-      hadNoDescriptors(worker) || hadNoDescriptors(.node)
+      hadNoDescriptors(.worker(stream.author.worker)) || hadNoDescriptors(.node)
         || evidence.wasHarmed(.node) { if case .exhaustMemory = $0 { true } else { false } }
+    case .nodeLost: stream.givesUp && wasRestarted
     default: false
     }
   }
+
+  private var wasRestarted: Bool { evidence.harm.contains(where: \.isRestart) }
 
   private func hadNoDescriptors(_ target: Target) -> Bool {
     evidence.wasHarmed(target) { if case .exhaustDescriptors = $0 { true } else { false } }
@@ -109,8 +112,7 @@ struct Checker {
   /// Whether an end may come to a process by what was done to it, or to the node.
   private func isExcused(_ reason: Failure, of worker: Target) -> Bool {
     if hadNoDescriptors(worker) { return true }
-    let isRestarted = evidence.wasHarmed(.node) { if case .restart = $0 { true } else { false } }
-    return reason == .nodeLost && isRestarted && !evidence.expectsRejoin
+    return reason == .nodeLost && wasRestarted && !evidence.expectsRejoin
   }
 
   // MARK: - Subscriptions
@@ -142,6 +144,7 @@ struct Checker {
         let code = met[stream] ?? authorOfStream[stream] ?? Self.unknown(stream)
         proceed(subscription, code, stream, sequences, &progress)
         checkLag(subscription, code, stream, sequences)
+      case .corrupt: checkCorruption(subscription)
       }
     }
     checkEnd(of: subscription)
@@ -165,10 +168,14 @@ struct Checker {
       add(
         .once, "\(subscription.name) was given message \(came) of stream \(stream) \(what) when \(known.next) was due")
     } else {
-      add(
-        .gap,
-        "\(subscription.name) was given message \(came) of stream \(stream) when \(known.next) was due: \(came - known.next) are missing without a lag"
-      )
+      // What a segment held that could not be read, nobody knows.
+      let isExcused = subscription.events.contains(.corrupt) && (isRuined(code) || isRuined(subscription))
+      if !isExcused {
+        add(
+          .gap,
+          "\(subscription.name) was given message \(came) of stream \(stream) when \(known.next) was due: \(came - known.next) are missing without a lag"
+        )
+      }
       progress[code]?.next = sequences.upperBound + 1
     }
   }
@@ -196,11 +203,25 @@ struct Checker {
     }
   }
 
+  /// Whose descriptors were closed behind its back may write one segment's messages into another: its readers are told.
+  private mutating func checkCorruption(_ subscription: SubscriptionEvidence) {
+    let isExcused = authors.contains { code, author in matches(subscription.pattern, author.topic) && isRuined(code) }
+    if !isExcused, !isRuined(subscription) {
+      add(.intact, "\(subscription.name) was given a corrupt segment, and nothing was done to any of its publishers")
+    }
+  }
+
+  private func isRuined(_ subscription: SubscriptionEvidence) -> Bool {
+    evidence.ruin(of: subscription.worker) != nil
+  }
+
+  private func isRuined(_ code: UInt64) -> Bool { evidence.ruin(of: Author(code: code & ~(1 << 63)).worker) != nil }
+
   private mutating func checkLag(
     _ subscription: SubscriptionEvidence, _ code: UInt64, _ stream: UInt64, _ sequences: ClosedRange<UInt64>
   ) {
     guard let author = authors[code] else { return }
-    if !subscription.mayLag, !evicting.contains(author.topic) {
+    if !subscription.mayLag, !evicting.contains(author.topic), !evidence.isLostWithTheNode(author) {
       add(
         .lagWithoutPolicy,
         "\(subscription.name) lost messages \(sequences.lowerBound) to \(sequences.upperBound) of \(author.name) though no policy may take them"

@@ -11,6 +11,8 @@ struct Evidence: Sendable {
     var target: Target
     var fault: Fault
     var time: UInt64
+
+    var isRestart: Bool { if case .restart = fault { true } else { false } }
   }
 
   func wasHarmed(_ target: Target, by isKind: (Fault) -> Bool) -> Bool {
@@ -33,8 +35,20 @@ struct Evidence: Sendable {
       default: false
       }
     }
+    if isLostWithTheNode(stream) { return 0 }
     return causes.map(\.time).reduce(ruin, min)
   }
+
+  /// Whether a publisher did not live to bring back to the next node what the one before it had not handed on: what only
+  /// those two had is gone.
+  func isLostWithTheNode(_ stream: StreamEvidence) -> Bool {
+    let end = harm.filter { $0.target == .worker(stream.author.worker) && ($0.fault == .kill || $0.fault.isRuinous) }
+    guard let end = end.map(\.time).min() else { return false }
+    return harm.contains { $0.isRestart && end < $0.time + Self.timeToRejoin }
+  }
+
+  /// Nanoseconds that it may take until a node that was killed is there again, and its clients have rejoined it.
+  static let timeToRejoin: UInt64 = 1_000_000_000
 }
 
 /// What a publisher wrote down in one of its lives.
@@ -53,6 +67,8 @@ struct StreamEvidence: Sendable {
   var topic: String
   var mayEvict: Bool
   var retains: Bool
+  /// Its policy waits for nothing, or not for long.
+  var givesUp = false
   /// Nil: it was killed before it had one.
   var stream: UInt64?
   var opened: UInt64 = 0
@@ -80,7 +96,7 @@ struct StreamEvidence: Sendable {
     case .refused: refusals.append(Failure(rawValue: record.value) ?? .other)
     case .failed: failure = (Failure(rawValue: record.value) ?? .other, record.time)
     case .stopped: isStopped = true
-    case .subscribing, .subscribed, .received, .damaged, .lagged, .closed: break
+    case .subscribing, .subscribed, .received, .damaged, .lagged, .closed, .corrupt: break
     }
   }
 
@@ -94,6 +110,7 @@ struct SubscriptionEvidence: Sendable {
     case received(stream: UInt64, sequence: UInt64, size: UInt64, author: UInt64)
     case damaged(stream: UInt64, sequence: UInt64, offset: UInt64)
     case lagged(stream: UInt64, sequences: ClosedRange<UInt64>)
+    case corrupt
   }
 
   var worker: Int
@@ -132,6 +149,7 @@ struct SubscriptionEvidence: Sendable {
       let last = record.value + max(record.count, 1) - 1
       events.append(.lagged(stream: record.subject, sequences: record.value...last))
       stand(in: record.subject, record.value...last, 0)
+    case .corrupt: events.append(.corrupt)
     case .failed: failure = (Failure(rawValue: record.value) ?? .other, record.time)
     case .closed: isClosed = true
     case .opened, .publishing, .refused, .stopped: break

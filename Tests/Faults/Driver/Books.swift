@@ -3,12 +3,19 @@ import PoolBus
 /// What must be so of the node's books; pure.
 enum Books {
   /// At any moment: every byte is in one state, and the segments are all there is.
-  static func inconsistencies(_ books: PoolSnapshot, contribution: UInt64) -> [String] {
+  ///
+  /// - Parameter mayBeBeyond: clients may have brought back more than the contribution.
+  static func inconsistencies(
+    _ books: PoolSnapshot, contribution: UInt64, mayBeBeyond: Bool = false
+  ) -> [String] {
     let pool = books.pool
     var problems: [String] = []
     let sum = pool.free + pool.leased + pool.sealed + pool.retained + pool.warm + pool.pinned
-    if sum != contribution || pool.contribution != contribution {
-      problems.append("the pool's states sum to \(sum) of \(contribution) bytes")
+    let isContributed =
+      mayBeBeyond ? pool.contribution >= contribution : pool.contribution == contribution
+    if sum != pool.contribution || !isContributed {
+      problems.append(
+        "the pool's states sum to \(sum) of \(pool.contribution) bytes, and \(contribution) are contributed")
     }
     for (state, bytes) in [
       (SegmentRow.State.leased, pool.leased), (.sealed, pool.sealed), (.retained, pool.retained), (.warm, pool.warm),
@@ -42,8 +49,11 @@ enum Books {
   }
 
   /// When everybody has left: all of the pool is free.
-  static func remains(_ books: PoolSnapshot) -> [String] {
+  static func remains(_ books: PoolSnapshot, contribution: UInt64) -> [String] {
     var problems: [String] = []
+    if books.pool.contribution != contribution {
+      problems.append("the pool has \(books.pool.contribution) bytes, and \(contribution) are contributed")
+    }
     if books.pool.free != books.pool.contribution {
       problems.append(
         "\(books.pool.contribution - books.pool.free) bytes of the pool are still held: \(books.segments) \(books.holders)"

@@ -60,7 +60,8 @@ final class Observer {
         let journal = try? Journal(reading: "\(folder.path)/\(file)")
       else { return }
       let evidence = StreamEvidence(
-        author: author, topic: plan.topic, mayEvict: plan.policy == .evictOldest, retains: plan.retention != nil)
+        author: author, topic: plan.topic, mayEvict: plan.policy == .evictOldest, retains: plan.retention != nil,
+        givesUp: plan.policy.givesUp)
       publishers[file] = (journal, evidence)
     case .subscriber(let worker, let index, let life):
       guard subscribers[file] == nil, let plan = episode[worker: worker]?.subscribers[index],

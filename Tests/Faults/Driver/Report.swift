@@ -27,7 +27,7 @@ struct Outcome: Sendable {
           received += 1
           bytes += Int(size)
         case .lagged(_, let sequences): lagged += sequences.count
-        case .damaged: break
+        case .damaged, .corrupt: break
         }
       }
     }

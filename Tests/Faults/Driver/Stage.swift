@@ -168,10 +168,14 @@ actor Stage {
   private func lookAtTheBooks() async {
     while !isOver {
       if let books = try? await within(.seconds(5), { [inspector] in try await inspector?.inspect() }) ?? nil {
-        for problem in Books.inconsistencies(books, contribution: episode.contribution) { violate(.books, problem) }
+        for problem in inconsistencies(books) { violate(.books, problem) }
       }
       try? await Task.sleep(for: .milliseconds(100))
     }
+  }
+
+  private func inconsistencies(_ books: PoolSnapshot) -> [String] {
+    Books.inconsistencies(books, contribution: episode.contribution, mayBeBeyond: harm.contains(where: \.isRestart))
   }
 
   private func apply(_ planned: PlannedFault) async {
@@ -305,7 +309,7 @@ actor Stage {
     }
     try await forgetRetained()
     try await waitForBooks("all of the pool is free") { books in
-      Books.remains(books) + Books.leftovers(books, living: [getpid()])
+      Books.remains(books, contribution: self.episode.contribution) + Books.leftovers(books, living: [getpid()])
     }
     try await wait("the node holds no descriptor more than when it started") {
       guard let node = self.node else { return [] }
@@ -389,7 +393,7 @@ actor Stage {
       guard let inspector = self.inspector,
         let books = try await within(Self.patience, { try await inspector.inspect() })
       else { return ["the node does not answer"] }
-      return Books.inconsistencies(books, contribution: self.episode.contribution) + problems(books)
+      return self.inconsistencies(books) + problems(books)
     }
   }
 }

@@ -24,6 +24,9 @@ struct WorkerPlan: Equatable, Sendable {
 struct PublisherPlan: Equatable, Sendable {
   enum Policy: Equatable, Sendable, CaseIterable {
     case wait, waitShortly, fail, evictOldest
+
+    /// Whether it waits for nothing, or not for long.
+    var givesUp: Bool { self == .waitShortly || self == .fail }
   }
 
   enum Style: Equatable, Sendable {

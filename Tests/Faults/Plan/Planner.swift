@@ -91,11 +91,8 @@ struct Planner {
     return PublisherPlan(
       topic: pick(Self.topics), policy: pick([.wait, .wait, .wait, .waitShortly, .fail, .evictOldest]),
       retention: chance(1, of: 6) ? UInt64(pick([1, 10, 100])) : nil, style: style,
-      // Of a node that was restarted, only the payload says whose a stream is.
-      smallest: min(pick([0, 0, 1, 64]), size).clamped(toAtLeast: includesNodeFaults ? 8 : 0),
-      largest: max(size, includesNodeFaults ? 8 : 0), largeEvery: pick([1, 2, 10, 100]),
-      burst: pick([1, 10, 100, 1000]),
-      rest: pick([100, 1000, 5000, 20_000]))
+      smallest: min(pick([0, 0, 1, 64]), size), largest: size, largeEvery: pick([1, 2, 10, 100]),
+      burst: pick([1, 10, 100, 1000]), rest: pick([100, 1000, 5000, 20_000]))
   }
 
   private mutating func makeSubscriber() -> SubscriberPlan {
@@ -141,8 +138,4 @@ struct Planner {
   private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
   private mutating func chance(_ times: Int, of all: Int) -> Bool { number(1...all) <= times }
   private mutating func pick<Value>(_ values: [Value]) -> Value { values[number(0...values.count - 1)] }
-}
-
-extension Int {
-  fileprivate func clamped(toAtLeast least: Int) -> Int { Swift.max(self, least) }
 }

@@ -26,6 +26,8 @@ struct Record: Equatable, Sendable {
     case closed
     /// The publisher publishes nothing more.
     case stopped
+    /// A segment was told to be corrupt; the subscription goes on.
+    case corrupt
   }
 
   enum Outcome: UInt64, Sendable {

@@ -7,6 +7,8 @@ actor Membership {
   private var life = -1
   private var joining: Task<Bus?, Never>?
   private var lost: [Bus] = []
+  /// Up to this life, no node came back, or the one that came has refused.
+  private var givenUp = -1
 
   init(socket: String, name: String) {
     self.socket = socket
@@ -24,7 +26,9 @@ actor Membership {
         joining = Task { [socket, name] in
           while !orders.hasEnded {
             do {
-              return try await Bus.connect(BusConfiguration(socketPath: socket, name: name, embeddedNode: nil))
+              let bus = try await Bus.connect(BusConfiguration(socketPath: socket, name: name, embeddedNode: nil))
+              watch(bus.nodeEvents, life: wanted)
+              return bus
             } catch {
               // The node is not back yet, or has no descriptor to spare.
               try? await Task.sleep(for: .milliseconds(5))
@@ -35,6 +39,16 @@ actor Membership {
       }
     }
     return await joining?.value
+  }
+
+  func hasGivenUp(life: Int) -> Bool { life <= givenUp }
+
+  private func watch(_ events: AsyncStream<NodeEvent>, life: Int) {
+    Task {
+      // They end with the membership.
+      for await _ in events {}
+      givenUp = max(givenUp, life)
+    }
   }
 
   func close() async {

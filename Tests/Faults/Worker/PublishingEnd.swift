@@ -89,7 +89,7 @@ final class PublishingEnd: @unchecked Sendable {
         return nil
       } catch {
         let failure = Failure(error)
-        guard failure == .poolExhausted || failure == .outOfMemory else {
+        guard await mayTryAgain(after: failure) else {
           complain("\(author) failed: \(error)")
           return failure
         }
@@ -98,6 +98,15 @@ final class PublishingEnd: @unchecked Sendable {
       }
     }
     return nil
+  }
+
+  private func mayTryAgain(after failure: Failure) async -> Bool {
+    switch failure {
+    case .poolExhausted, .outOfMemory: true
+    // There is no node at present, and its policy does not wait for one.
+    case .nodeLost where plan.policy.givesUp: await !membership.hasGivenUp(life: author.life)
+    default: false
+    }
   }
 
   private func publishNext(_ publisher: Publisher, _ journal: Journal) async throws {

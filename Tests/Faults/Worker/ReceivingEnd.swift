@@ -87,6 +87,9 @@ final class ReceivingEnd: @unchecked Sendable {
       } catch BusError.lagged(let lag) {
         journal.append(
           Record(kind: .lagged, subject: lag.stream.rawValue, value: lag.sequences.lowerBound, count: lag.messages))
+      } catch BusError.corruptSegment(let what) {
+        complain("subscriber \(index) of process \(worker) read: \(what)")
+        journal.append(Record(kind: .corrupt))
       } catch is CancellationError {
         return nil
       } catch {

@@ -423,10 +423,14 @@ struct  Poolbus__RejoinPublisher
    */
   size_t n_listeners;
   uint64_t *listeners;
+  /*
+   * when, by the host's monotonic clock
+   */
+  uint64_t opened_ns;
 };
 #define POOLBUS__REJOIN_PUBLISHER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__rejoin_publisher__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, POOLBUS__FULL_POLICY__WAIT, 0, NULL, 0, 0,NULL }
+    , 0, (char *)protobuf_c_empty_string, POOLBUS__FULL_POLICY__WAIT, 0, NULL, 0, 0,NULL, 0 }
 
 
 /*
@@ -441,10 +445,14 @@ struct  Poolbus__RejoinSubscription
   protobuf_c_boolean wants_retained;
   uint64_t backlog_messages;
   uint64_t backlog_bytes;
+  /*
+   * when, by the host's monotonic clock
+   */
+  uint64_t joined_ns;
 };
 #define POOLBUS__REJOIN_SUBSCRIPTION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__rejoin_subscription__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0 }
+    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0 }
 
 
 /*
