@@ -13,8 +13,6 @@ final class NodeLoop {
   private let poller: Poller
   private let control: NodeControl
   private let segments: SegmentStore
-  /// What an earlier life left, for whoever adopts it.
-  private var inherited: InheritedSegments
   private let descriptors: DescriptorStore?
   private let logger: Logger
   private var connections: [ClientID: ClientConnection] = [:]
@@ -57,13 +55,13 @@ final class NodeLoop {
     self.control = control
     self.logger = logger
     poller = try Poller()
+    let inherited = InheritedSegments(
+      service.segments, deadline: Clock.monotonicNanoseconds + configuration.claimGraceNanoseconds)
+    let useless = service.useless
     descriptors = service.notifier.map {
-      DescriptorStore(notifier: $0, life: Clock.realtimeNanoseconds, logger: logger)
+      DescriptorStore(notifier: $0, inherited: inherited, useless: useless, logger: logger)
     }
     segments = SegmentStore(descriptors: descriptors, wake: { control.wake() })
-    inherited = InheritedSegments(
-      service.segments, deadline: Clock.monotonicNanoseconds + configuration.claimGraceNanoseconds)
-    for name in service.useless { descriptors?.remove(name) }
     try poller.add(self.listener.raw, token: Token.listener, .readable)
     try poller.add(control.descriptor, token: Token.control, .readable)
   }
@@ -73,7 +71,7 @@ final class NodeLoop {
     while !control.isStopping {
       ready.removeAll(keepingCapacity: true)
       let now = Clock.monotonicNanoseconds
-      let next = [core.ledger.nextDeadline, deafUntil, inherited.deadline].compactMap(\.self).min()
+      let next = [core.ledger.nextDeadline, deafUntil, descriptors?.deadline].compactMap(\.self).min()
       let timeout = next.map { $0 > now ? $0 - now : 0 }
       do {
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready.append($0) }
@@ -84,7 +82,7 @@ final class NodeLoop {
       for event in ready { handle(event) }
       if let deafUntil, deafUntil <= Clock.monotonicNanoseconds { listen() }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
-      for name in inherited.expire(at: Clock.monotonicNanoseconds) { descriptors?.remove(name) }
+      descriptors?.forgetUnclaimed(at: Clock.monotonicNanoseconds)
     }
     for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
   }

@@ -15,6 +15,9 @@ extension SegmentStore {
     do {
       let file = try SegmentFile.adopt(
         descriptor, id: id, capacity: Int(clamping: offer.capacity))
+      if let original = descriptors?.memory(of: id), try original != file.fileIdentity() {
+        return .unsound("it is not the memory that the service manager has kept as \(id)")
+      }
       if let known = self[id] {
         if try known.file.fileIdentity() == file.fileIdentity() { return .sound }
         guard overrules else { return .differs }

@@ -53,7 +53,7 @@ final class SegmentStore: SegmentContents {
   private var wakePages: [SubscriptionID: WakePage] = [:]
   private let creations: Creations
   /// The service manager's store, if there is one.
-  private let descriptors: DescriptorStore?
+  let descriptors: DescriptorStore?
   // Small segments don't queue behind the pages of large ones.
   private let small = DispatchQueue(label: "poolbus.segments.small")
   private let large = DispatchQueue(label: "poolbus.segments.large")

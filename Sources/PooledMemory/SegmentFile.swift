@@ -44,8 +44,20 @@ public struct SegmentFile: ~Copyable, Sendable {
     return SegmentFile(id: id, capacity: capacity, descriptor: file, header: header)
   }
 
+  private static let namePrefix = "poolbus-segment-"
+
   /// Shown in `/proc/PID/maps`, and by which a later node knows it again.
-  static func name(of id: SegmentID) -> String { "poolbus-segment-\(id.rawValue)" }
+  public static func name(of id: SegmentID) -> String { "\(namePrefix)\(id.rawValue)" }
+
+  /// The segment that a file of this name is; nil if it is none.
+  public static func id(named name: String) -> SegmentID? {
+    guard name.hasPrefix(namePrefix), let number = UInt64(name.dropFirst(namePrefix.count)), number > 0 else {
+      return nil
+    }
+    let id = SegmentID(rawValue: number)
+    // One name, one text: no signs, no zeros in front.
+    return Self.name(of: id) == name ? id : nil
+  }
 
   /// - Parameter header: nil for a file of an earlier node's, which can't be mapped for writing any more.
   init(id: SegmentID, capacity: Int, descriptor: consuming OwnedDescriptor, header: consuming Mapping? = nil) {

@@ -1,6 +1,7 @@
 import Glibc
 import PoolBus
 import PooledMemory
+import TestProcesses
 import Testing
 import Vocabulary
 
@@ -54,15 +55,55 @@ extension EndToEnd {
           "/bin/bash", "-c",
           """
           exec 3<>/proc/\(getpid())/fd/\(segment.raw) 4</dev/null
-          export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=poolbus-segment-7-a1:poolbus-segment-8-a1
+          export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=poolbus-segment-7:poolbus-segment-8
           export NOTIFY_SOCKET=\(ear.path) POOLBUS_LOG_LEVEL=error
           exec \(Executable.peer) node --socket \(place.socket) --contribution 16777216 --claim-grace 1
           """,
         ])
         // At once what is no segment's; the segment when its time is over.
-        try #expect(ear.next("FDSTOREREMOVE=1").text.contains("FDNAME=poolbus-segment-8-a1"))
-        try #expect(ear.next("FDSTOREREMOVE=1").text.contains("FDNAME=poolbus-segment-7-a1"))
+        try #expect(ear.next("FDSTOREREMOVE=1").text.contains("FDNAME=poolbus-segment-8"))
+        try #expect(ear.next("FDSTOREREMOVE=1").text.contains("FDNAME=poolbus-segment-7"))
         #expect(try await daemon.end() == .code(0))
+      }
+    }
+
+    @Test("What a restarted node gets back, and its clients bring back, stays where it is until it is given back")
+    func claimed() async throws {
+      try await Workplace.with(contribution: 16 << 20, node: false) { place in
+        let ear = try ServiceEar(place)
+        func node(_ kept: [(name: String, file: ServiceEar.Notification)]) async throws -> PeerProcess {
+          let files = kept.enumerated().map { "\($0 + 3)<>/proc/\(getpid())/fd/\($1.file.raw)" }
+          let daemon = try place.program([
+            "/bin/bash", "-c",
+            """
+            exec \(files.joined(separator: " "))
+            export LISTEN_PID=$$ LISTEN_FDS=\(kept.count) LISTEN_FDNAMES=\(kept.map(\.name).joined(separator: ":"))
+            export NOTIFY_SOCKET=\(ear.path) POOLBUS_LOG_LEVEL=error
+            exec \(Executable.peer) node --socket \(place.socket) --contribution 16777216 --claim-grace 60000000000
+            """,
+          ])
+          try await daemon.line("serving")
+          return daemon
+        }
+        let first = try await node([])
+        let bus = try await Bus.connect(BusConfiguration(socketPath: place.socket, name: "client", embeddedNode: nil))
+        let subscriber = try await bus.subscriber(to: "a")
+        let publisher = try await bus.publisher(for: "a")
+        try await publisher.publish(copying: [1, 2, 3])
+        let stored = try ear.next("FDSTORE=1")
+        let name = try #require(stored.text.split(separator: "\n").first { $0.hasPrefix("FDNAME=") }?.dropFirst(7))
+
+        let events = bus.nodeEvents
+        first.signal(SIGKILL)
+        _ = try await first.exit()
+        let second = try await node([(String(name), stored)])
+        for await event in events { if case .rejoined = event { break } }
+        #expect(try await subscriber.next()?.byteCount == 3)
+        publisher.close()
+        subscriber.close()
+        try #expect(ear.next("FDSTOREREMOVE=1").text.contains("FDNAME=\(name)"))
+        await bus.close()
+        #expect(try await second.end() == .code(0))
       }
     }
 

@@ -7,57 +7,53 @@ import Vocabulary
 
 /// What a service manager keeps for the node's next life.
 @Suite struct DescriptorStoreTests {
-  @Test func aNameSaysWhichSegmentOfWhichLife() {
-    let name = StoredSegmentName(id: SegmentID(rawValue: 17), life: 0xabc)
-    #expect("\(name)" == "poolbus-segment-17-abc")
-    #expect(StoredSegmentName("\(name)") == name)
-    #expect(StoredSegmentName("\(StoredSegmentName(id: SegmentID(rawValue: .max), life: .max))")?.life == .max)
+  private let id = SegmentID(rawValue: 17)
+
+  @Test(arguments: [1, 17, UInt64.max]) func aNameSaysWhichSegmentItIs(number: UInt64) {
+    let id = SegmentID(rawValue: number)
+    #expect(SegmentFile.id(named: SegmentFile.name(of: id)) == id)
   }
 
   @Test(arguments: [
-    "", "node", "poolbus-segment", "poolbus-segment-1", "poolbus-segment-0-1", "poolbus-segment-1-",
-    "poolbus-segment--1",
-    "poolbus-segment-01-1", "poolbus-segment-+1-1", "poolbus-segment-1-0x1", "poolbus-segment-1-A",
-    "poolbus-segment-1-1-1", "poolbus-segment-1-10000000000000000", "poolbus-topic-1-1",
+    "", "node", "poolbus-segment", "poolbus-segment-", "poolbus-segment-0", "poolbus-segment--1", "poolbus-segment-01",
+    "poolbus-segment-+1", "poolbus-segment-0x1", "poolbus-segment-1-1", "poolbus-segment-18446744073709551616",
+    "poolbus-topic-1",
   ])
-  func whatIsNoNameIsRefused(text: String) { #expect(StoredSegmentName(text) == nil) }
+  func whatIsNoNameIsRefused(text: String) { #expect(SegmentFile.id(named: text) == nil) }
 
-  @Test func onlySealedFilesAreSegments() throws {
-    let name = StoredSegmentName(id: SegmentID(rawValue: 1), life: 1)
-    let segment = try SegmentFile.create(id: name.id, capacity: 8192)
-    let inherited = InheritedSegment(name: name, file: try OwnedDescriptor.duplicating(segment.raw))
-    #expect(inherited?.capacity == 8192)
-    #expect(InheritedSegment(name: name, file: try MemoryFile.create(name: "open", byteCount: 8192)) == nil)
-    let odd = try MemoryFile.create(name: "odd", byteCount: 5000)
-    try MemoryFile.addSeals(odd.raw, [.shrink, .grow])
-    #expect(InheritedSegment(name: name, file: odd) == nil)
+  @Test func onlyTheSegmentOfThatNameIsTakenOver() throws {
+    let segment = try SegmentFile.create(id: id, capacity: 8192)
+    let inherited = InheritedSegment(id, try OwnedDescriptor.duplicating(segment.raw))
+    #expect(try inherited?.memory == segment.fileIdentity())
+    #expect(InheritedSegment(SegmentID(rawValue: 18), try OwnedDescriptor.duplicating(segment.raw)) == nil)
+    #expect(InheritedSegment(id, try MemoryFile.create(name: SegmentFile.name(of: id), byteCount: 8192)) == nil)
   }
 
   private func inherit(_ ids: ClosedRange<UInt64>) throws -> InheritedSegments {
     InheritedSegments(
-      try ids.map { id in
-        let name = StoredSegmentName(id: SegmentID(rawValue: id), life: 5)
-        let file = try SegmentFile.create(id: name.id, capacity: 8192)
-        return try #require(InheritedSegment(name: name, file: try OwnedDescriptor.duplicating(file.raw)))
+      try ids.map { number in
+        let id = SegmentID(rawValue: number)
+        let file = try SegmentFile.create(id: id, capacity: 8192)
+        return try #require(InheritedSegment(id, try OwnedDescriptor.duplicating(file.raw)))
       }, deadline: 1000)
   }
 
   @Test func whatIsClaimedDoesNotExpire() throws {
     var segments = try inherit(1...3)
-    let second = StoredSegmentName(id: SegmentID(rawValue: 2), life: 5)
-    #expect(segments.claim(second)?.name == second)
-    #expect(segments.claim(second) == nil)
-    #expect(segments.claim(StoredSegmentName(id: SegmentID(rawValue: 1), life: 6)) == nil)
+    let second = SegmentID(rawValue: 2)
+    let claims = [segments.claim(second), segments.claim(second), segments.claim(SegmentID(rawValue: 4))]
+    #expect(claims == [true, false, false])
+    #expect(segments.memory(of: second) == nil && segments.memory(of: SegmentID(rawValue: 1)) != nil)
     #expect(segments.expire(at: 999) == [])
-    #expect(segments.expire(at: 1000).map(\.id.rawValue) == [1, 3])
-    #expect(segments.all.isEmpty && segments.deadline == nil)
+    #expect(segments.expire(at: 1000).map(\.rawValue) == [1, 3])
+    #expect(segments.deadline == nil)
   }
 
   @Test func whereNothingIsLeftNothingIsWaitedFor() throws {
     #expect(InheritedSegments([], deadline: 1000).deadline == nil)
     var segments = try inherit(1...1)
     #expect(segments.deadline == 1000)
-    _ = segments.claim(StoredSegmentName(id: SegmentID(rawValue: 1), life: 5))
+    _ = segments.claim(SegmentID(rawValue: 1))
     #expect(segments.deadline == nil)
   }
 }

@@ -2,53 +2,55 @@ import Platform
 import PooledMemory
 import Vocabulary
 
-/// A segment of the node's earlier life, which the service manager kept.
-final class InheritedSegment: Sendable {
-  let name: StoredSegmentName
-  /// Bytes; its length is sealed.
-  let capacity: Int
-  let file: OwnedDescriptor
-
-  /// - Returns: nil if the descriptor is no segment's: then it is closed.
-  init?(name: StoredSegmentName, file: consuming OwnedDescriptor) {
-    guard let seals = try? MemoryFile.seals(of: file.raw), seals.isSuperset(of: [.shrink, .grow]),
-      let capacity = try? MemoryFile.byteCount(of: file.raw), SegmentLayout.allows(capacity: capacity)
-    else { return nil }
-    self.name = name
-    self.capacity = capacity
-    self.file = file
-  }
-}
-
-/// What the service manager kept of an earlier life, until somebody claims it. Who adopts segments after a restart takes
-/// them here; what nobody wants within the grace period is forgotten, so that its memory is free.
+/// Segments of the node's earlier life, which the service manager kept: until the clients that had them bring them back, or
+/// the grace period is over and nobody will.
 struct InheritedSegments {
-  private var unclaimed: [StoredSegmentName: InheritedSegment]
+  private var unclaimed: [SegmentID: InheritedSegment]
   /// When the grace period ends; nil if nothing is left to wait for.
   private(set) var deadline: UInt64?
 
   /// - Parameter deadline: by the monotonic clock, in nanoseconds.
   init(_ segments: [InheritedSegment], deadline: UInt64) {
-    unclaimed = Dictionary(segments.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    unclaimed = Dictionary(segments.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.deadline = segments.isEmpty ? nil : deadline
   }
 
-  /// The segments that nobody has claimed yet, in the order of their ids.
-  var all: [InheritedSegment] { unclaimed.values.sorted { $0.name.id < $1.name.id } }
+  /// Which memory is this segment, by the service manager's word; nil if it does not say.
+  func memory(of id: SegmentID) -> MemoryFile.Identity? { unclaimed[id]?.memory }
 
-  /// Gives a segment to whoever adopts it; ``DescriptorStore/adopt(_:as:)`` then keeps its name. Once each.
-  mutating func claim(_ name: StoredSegmentName) -> InheritedSegment? {
+  /// The segment is the node's again.
+  ///
+  /// - Returns: whether it was among these.
+  mutating func claim(_ id: SegmentID) -> Bool {
     defer { if unclaimed.isEmpty { deadline = nil } }
-    return unclaimed.removeValue(forKey: name)
+    return unclaimed.removeValue(forKey: id) != nil
   }
 
-  /// What is over: the names that the service manager shall forget. Empty before the deadline.
-  mutating func expire(at now: UInt64) -> [StoredSegmentName] {
+  /// What is over: the segments that the service manager shall forget. Empty before the deadline.
+  mutating func expire(at now: UInt64) -> [SegmentID] {
     guard let deadline, deadline <= now else { return [] }
     defer {
       unclaimed = [:]
       self.deadline = nil
     }
-    return all.map(\.name)
+    return unclaimed.keys.sorted()
+  }
+}
+
+/// A segment that a service manager kept.
+final class InheritedSegment: Sendable {
+  let id: SegmentID
+  let memory: MemoryFile.Identity
+  /// Kept open, so that no other memory gets the same identity.
+  private let file: SegmentFile
+
+  /// - Returns: nil if the descriptor is not this segment's: then it is closed.
+  init?(_ id: SegmentID, _ descriptor: consuming OwnedDescriptor) {
+    guard let capacity = try? MemoryFile.byteCount(of: descriptor.raw),
+      let file = try? SegmentFile.adopt(descriptor, id: id, capacity: capacity), let memory = try? file.fileIdentity()
+    else { return nil }
+    self.id = id
+    self.memory = memory
+    self.file = file
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+import PooledMemory
 
 /// What a service manager (systemd) gave this process: a socket to listen at, segments of an earlier node, and an ear for
 /// how the node fares. Each may be missing.
@@ -10,7 +11,7 @@ public struct ServiceManager: ~Copyable, Sendable {
   let socketPath: String?
   let segments: [InheritedSegment]
   /// Names in the descriptor store under which there is no segment.
-  let useless: [StoredSegmentName]
+  let useless: [String]
 
   /// There is none.
   public static var none: ServiceManager {
@@ -19,7 +20,7 @@ public struct ServiceManager: ~Copyable, Sendable {
 
   private init(
     notifier: ServiceNotifier?, listener: consuming PacketListener?, socketPath: String?,
-    segments: [InheritedSegment], useless: [StoredSegmentName]
+    segments: [InheritedSegment], useless: [String]
   ) {
     self.notifier = notifier
     self.listener = listener
@@ -35,15 +36,15 @@ public struct ServiceManager: ~Copyable, Sendable {
     var listener: PacketListener?
     var socketPath: String?
     var segments: [InheritedSegment] = []
-    var useless: [StoredSegmentName] = []
+    var useless: [String] = []
     for entry in InheritedDescriptors.announced(in: environment, processID: getpid()) {
       do {
         let descriptor = try InheritedDescriptors.take(entry)
-        if let name = StoredSegmentName(entry.name) {
-          if let segment = InheritedSegment(name: name, file: descriptor) {
+        if let id = SegmentFile.id(named: entry.name) {
+          if let segment = InheritedSegment(id, descriptor) {
             segments.append(segment)
           } else {
-            useless.append(name)
+            useless.append(entry.name)
           }
         } else if socketPath == nil {
           let adopted = try PacketListener.adopt(descriptor)
