@@ -2,9 +2,11 @@ import Glibc
 
 /// What the host's memory is up to, as the kernel tells it.
 package enum HostMemory {
-  /// How many bytes can be had without taking them from anybody; nil if the kernel doesn't say.
+  /// How many bytes this process can have without taking them from anybody, or reaching a limit of its control groups; nil
+  /// if the kernel doesn't say.
   package static var availableByteCount: Int? {
-    systemText(of: "/proc/meminfo").flatMap(availableByteCount(in:))
+    let host = systemText(of: "/proc/meminfo").flatMap(availableByteCount(in:))
+    return [host, MemoryGroup.availableByteCount()].compactMap(\.self).min()
   }
 
   package static func availableByteCount(in text: String) -> Int? {

@@ -58,6 +58,27 @@ extension EndToEnd {
       }
     }
 
+    @Test(
+      "Where a control group limits the node's memory, publishers are told so, and the kernel kills nobody",
+      .enabled(if: MemoryLimit.isPossible, "no control group with a memory limit can be made here"))
+    func controlGroup() async throws {
+      let limit = try #require(MemoryLimit(byteCount: 192 << 20))
+      try await Workplace.with(contribution: 1 << 30, node: false) { place in
+        let command = "node --socket \(place.socket) --contribution \(place.contribution)"
+        let node = try place.program(["/bin/bash", "-c", "\(limit.entering) && exec \(Executable.peer) \(command)"])
+        try await node.line("serving")
+        let hoarder = try await place.subscriber("topic --sizes 1048576")
+        let publisher = try await place.publisher("topic --sizes 1048576")
+        let why = try await publisher.ask("publish 1000", "failed").joined(separator: " ")
+        #expect(why.contains("memory"), "\(why)")
+        let published = try #require(try await publisher.line("published").first.flatMap { Int($0) })
+        try await hoarder.ask("take \(published)", "took \(published) 0")
+        try await publisher.ask("publish 5", "published \(published + 5)")
+        try await hoarder.ask("take 5", "took 5 0")
+        for peer in [publisher, hoarder, node] { #expect(try await peer.end() == .code(0)) }
+      }
+    }
+
     @Test("A process that joins and leaves again and again costs the node no descriptor")
     func comingAndGoing() async throws {
       try await Workplace.with(contribution: Self.contribution) { place in

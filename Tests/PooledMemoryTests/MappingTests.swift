@@ -82,6 +82,30 @@ import Vocabulary
     #expect(error.description.contains("out of memory"))
   }
 
+  /// As in a container, of either version: what counts is the tightest of all the groups around the process.
+  @Test func whatAControlGroupAllowsIsAskedFor() {
+    var files = [
+      "/proc/self/cgroup": "9:name=systemd:/\n4:cpu,memory:/outer/inner\n0::/\n",
+      "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+      "/sys/fs/cgroup/memory/memory.usage_in_bytes": "5000\n",
+      "/sys/fs/cgroup/memory/outer/memory.limit_in_bytes": "1000\n",
+      "/sys/fs/cgroup/memory/outer/memory.usage_in_bytes": "700\n",
+      "/sys/fs/cgroup/memory/outer/memory.stat": "cache 5\ninactive_file 1\ntotal_inactive_file 100\n",
+      "/sys/fs/cgroup/memory/outer/inner/memory.limit_in_bytes": "800\n",
+      "/sys/fs/cgroup/memory/outer/inner/memory.usage_in_bytes": "100\n",
+    ]
+    #expect(MemoryGroup.availableByteCount { files[$0] } == 400)
+    files = [
+      "/proc/self/cgroup": "0::/host/path\n", "/sys/fs/cgroup/memory.max": "max\n",
+      "/sys/fs/cgroup/memory.current": "1\n",
+    ]
+    #expect(MemoryGroup.availableByteCount { files[$0] } == nil)
+    files["/sys/fs/cgroup/memory.max"] = "100\n"
+    files["/sys/fs/cgroup/memory.current"] = "130\n"
+    #expect(MemoryGroup.availableByteCount { files[$0] } == 0)
+    #expect(MemoryGroup.availableByteCount { _ in nil } == nil)
+  }
+
   private func create(capacity: Int) throws(MemoryError) {
     _ = try SegmentFile.create(id: identity.id, capacity: capacity)
   }

@@ -19,6 +19,15 @@ enum File {
 
   static func text(_ path: String) throws(Errno) -> String { String(decoding: try read(path), as: UTF8.self) }
 
+  /// Overwrites a file that is there.
+  static func write(_ text: String, to path: String) throws(Errno) {
+    // SAFETY: the kernel copies the path, and the text.
+    let raw = unsafe open(path, O_WRONLY | O_CLOEXEC)
+    guard raw >= 0 else { throw Errno(rawValue: errno) }
+    let file = OwnedDescriptor(adopting: raw)
+    guard unsafe Glibc.write(file.raw, text, text.utf8.count) == text.utf8.count else { throw Errno(rawValue: errno) }
+  }
+
   static func remove(_ path: String) {
     // SAFETY: the kernel copies the path.
     unsafe _ = unlink(path)
