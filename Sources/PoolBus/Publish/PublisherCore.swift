@@ -39,7 +39,8 @@ final class PublisherCore: Sendable {
     var ended: BusError?
 
     subscript(_ kind: Lane.Kind) -> Lane {
-      get { kind == .small ? small : large }
+      // Not `get`, which would copy the lane to look at it.
+      _read { if kind == .small { yield small } else { yield large } }
       _modify {
         switch kind {
         case .small: yield &small

@@ -75,7 +75,8 @@ final class SubscriptionCore: Sendable {
           state.takenInTurn += message.count
           return message
         }
-        if reach == .atHand || state.cursors.count == 1 && state.ended == nil, state.cursors[turn].isQuiet { return nil }
+        let isAll = state.cursors.count == 1 && state.ended == nil
+        if reach == .atHand || isAll, state.cursors[turn].isQuiet { return nil }
       }
       return try search(limit, reach, in: &state)
     }
