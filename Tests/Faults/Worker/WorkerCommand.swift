@@ -90,6 +90,15 @@ final class WorkerOrders: Sendable {
   /// Whether everything shall be closed.
   var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
+  /// Makes a journal as soon as this process has a descriptor for it; nil if everything shall be closed before.
+  func journal(_ path: String) async -> Journal? {
+    while !hasEnded {
+      if let journal = try? Journal(writing: path) { return journal }
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+    return nil
+  }
+
   /// Runs something that is cancelled when publishing is over.
   func untilStopped(_ body: @escaping @Sendable () async -> Void) async {
     let task = Task { await body() }
