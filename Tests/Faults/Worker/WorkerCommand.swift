@@ -22,6 +22,8 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let episode = Planner.episode(seed: seed, includesNodeFaults: nodeFaults)
     guard let plan = episode[worker: number] else { throw ValidationError("the episode has no process \(number)") }
+    // The first sleep takes a descriptor for all of them. Without one it would last for ever.
+    try await Task.sleep(for: .milliseconds(1))
     let orders = WorkerOrders(random: seed ^ UInt64(number))
     try orders.listen()
     let membership = Membership(socket: socket, name: "process \(number)")
