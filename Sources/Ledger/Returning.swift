@@ -15,6 +15,8 @@ extension Ledger {
     guard streams[id]?.absence == .returning else { return [] }
     streams[id]?.absence = nil
     streams[id]?.returned = now
+    let wanted = (streams[id]?.subscriptions ?? []).filter { !isPast(id, for: $0) }
+    streams[id]?.subscriptions = wanted
     // In the order in which they were written; what is empty comes last.
     func first(_ segment: SegmentID) -> UInt64 { contents[segment]?.sequences?.lowerBound ?? .max }
     let ordered = (streams[id]?.segments ?? []).sorted { (first($0), $0) < (first($1), $1) }
@@ -53,8 +55,8 @@ extension Ledger {
     var actions: [LedgerAction] = []
     let listed = streams.values.filter { $0.subscriptions.contains(id) }.sorted { $0.id < $1.id }
     for stream in listed {
-      if !subscription.matches(stream.topic) {
-        // It was kept for whatever it might match.
+      if !subscription.matches(stream.topic) || isPast(stream.id, for: id) {
+        // It was kept for whatever it might want.
         streams[stream.id]?.subscriptions.removeAll { $0 == id }
         for segment in stream.segments where segments[segment]?.promises[id] != nil {
           void(segment, for: id)
@@ -75,6 +77,14 @@ extension Ledger {
     segments[id]?.isOrphaned = true
     guard let segment = segments[id] else { return }
     complete(id, LogEnd(epoch: segment.epoch, slots: slots), now: now, &actions)
+  }
+
+  /// Whether a stream whose publisher does not come back is nothing to a subscription that has: that does not know it, or
+  /// has read it to its end.
+  private func isPast(_ stream: StreamID, for id: SubscriptionID) -> Bool {
+    guard let record = streams[stream], let reader = subscriptions[id] else { return false }
+    return record.absence == nil && record.client == .nobody && reader.absence == nil && reader.hasReturned
+      && reader.positions[stream] == nil
   }
 
   /// A stream and a subscription are both back.

@@ -206,6 +206,32 @@ import Vocabulary
     #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
+  @Test func whoHasReadADeadPublishersStreamToItsEndIsNotGivenItAgain() throws {
+    var world = RestartWorld()
+    let (publisher, subscriber) = try pair(&world)
+    let other = world.join()
+    world.ask(other, .subscription(try TopicPattern("a")))
+    world.settle()
+    for _ in 0..<20 { world.publishAll() }
+    world.kill(publisher)
+    // One reads to the end, the other nothing.
+    let id = try #require(world.clients[subscriber]?.readers.keys.first)
+    let stream = try #require(world.clients[subscriber]?.readers[id]?.cursors.keys.first)
+    while world.clients[subscriber]?.readers[id]?.cursors[stream] != nil {
+      world.settle()
+      guard world.read(subscriber, id, stream) else { break }
+    }
+    #expect(world.clients[subscriber]?.readers[id]?.cursors.isEmpty == true)
+    world.restart()
+    world.rejoin(subscriber)
+    world.rejoin(other)
+    world.advance(by: 6_000_000_000)
+    world.settle()
+    #expect(world.clients[subscriber]?.readers[id]?.cursors.isEmpty == true)
+    world.readAll()
+    #expect(world.complaints == [] && world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
   @Test func moreThanTheContributionIsTakenInButNotForGood() throws {
     var world = RestartWorld(contribution: 64 << 10)
     let (publisher, subscriber) = try pair(&world)

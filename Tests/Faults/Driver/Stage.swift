@@ -71,17 +71,23 @@ actor Stage {
   // MARK: - Processes
 
   private func startNode() async throws {
+    try launchNode()
+    try await joinInspector()
+    nodeDescriptors = node?.descriptors.count ?? 0
+  }
+
+  private func launchNode() throws {
     let quotas = episode.quotas.flatMap { ["--quota", $0] }
     let log = try log(named: "node.log")
     node = try PeerProcess(
       ["\(Executable.folder)/poolbusd", "--socket", socket, "--contribution", "\(episode.contribution)"] + quotas,
       errors: log.raw)
-    try await joinInspector()
-    nodeDescriptors = node?.descriptors.count ?? 0
   }
 
   private func joinInspector() async throws {
     try await wait("the node serves") { [socket] in
+      // It can't start without descriptors: then a supervisor starts it again.
+      if self.node?.hasEnded == true, self.wasNodeExhausted { try self.launchNode() }
       self.inspector = try? await Bus.connect(
         BusConfiguration(socketPath: socket, name: "inspector", embeddedNode: nil))
       return self.inspector == nil ? ["the inspector can't join"] : []
@@ -119,6 +125,12 @@ actor Stage {
 
   private func isRuined(_ worker: Int) -> Bool {
     harm.contains { $0.target == .worker(worker) && $0.fault.isRuinous }
+  }
+
+  private var wasNodeExhausted: Bool {
+    harm.contains { harm in
+      if case .exhaustDescriptors = harm.fault { harm.target == .node } else { false }
+    }
   }
 
   private func isExhausted(_ worker: Int) -> Bool {

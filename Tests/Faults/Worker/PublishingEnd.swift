@@ -39,7 +39,7 @@ final class PublishingEnd: @unchecked Sendable {
     while !orders.hasStopped, let bus = await membership.bus(life: life, orders) {
       author.life = life
       last = 0
-      guard let journal = try? Journal(writing: "\(records)/\(JournalName.publisher(author))") else { return }
+      guard let journal = await orders.journal("\(records)/\(JournalName.publisher(author))") else { return }
       guard await live(with: bus, journal) == .nodeLost else { break }
       life += 1
     }

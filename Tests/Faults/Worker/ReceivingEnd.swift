@@ -30,7 +30,7 @@ final class ReceivingEnd: @unchecked Sendable {
     var life = 0
     while let bus = await membership.bus(life: life, orders) {
       let name = JournalName.subscriber(worker: worker, index: index, life: life)
-      guard let journal = try? Journal(writing: "\(records)/\(name)") else { return }
+      guard let journal = await orders.journal("\(records)/\(name)") else { return }
       guard await live(with: bus, journal) == .nodeLost, !orders.hasEnded else { break }
       life += 1
     }

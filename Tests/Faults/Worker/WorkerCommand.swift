@@ -22,6 +22,8 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let episode = Planner.episode(seed: seed, includesNodeFaults: nodeFaults)
     guard let plan = episode[worker: number] else { throw ValidationError("the episode has no process \(number)") }
+    // The first sleep takes a descriptor for all of them. Without one it would last for ever.
+    try await Task.sleep(for: .milliseconds(1))
     let orders = WorkerOrders(random: seed ^ UInt64(number))
     try orders.listen()
     let membership = Membership(socket: socket, name: "process \(number)")
@@ -89,6 +91,15 @@ final class WorkerOrders: Sendable {
   var hasStopped: Bool { state.withLock { $0.hasStopped } }
   /// Whether everything shall be closed.
   var hasEnded: Bool { state.withLock { $0.hasEnded } }
+
+  /// Makes a journal as soon as this process has a descriptor for it; nil if everything shall be closed before.
+  func journal(_ path: String) async -> Journal? {
+    while !hasEnded {
+      if let journal = try? Journal(writing: path) { return journal }
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+    return nil
+  }
 
   /// Runs something that is cancelled when publishing is over.
   func untilStopped(_ body: @escaping @Sendable () async -> Void) async {

@@ -1,0 +1,49 @@
+import Glibc
+import TestProcesses
+import Testing
+
+extension EndToEnd {
+  /// The node is killed and started again, and not all of its clients are back at once.
+  @Suite struct LateReturns {
+    /// The node is killed while some processes are stopped, and another one starts.
+    private func replaceNode(in place: Workplace, while stopped: [PeerProcess]) async throws {
+      for peer in stopped { peer.signal(SIGSTOP) }
+      await place.leaveInspector()
+      try await place.node?.kill()
+      try await place.startNode()
+    }
+
+    @Test("Clients that bring back more than the node has descriptors for wait until it has some")
+    func descriptors() async throws {
+      try await Workplace.with(contribution: 64 << 20) { place in
+        let subscriber = try await place.subscriber("topic --sizes 100000")
+        let publisher = try await place.publisher("topic --sizes 100000")
+        try await publisher.ask("publish 300", "published 300")
+        let clients = [publisher, subscriber]
+        try await replaceNode(in: place, while: clients)
+        let node = try #require(place.node)
+        node.limitDescriptors(spare: 6)
+        for client in clients { client.signal(SIGCONT) }
+        try await Task.sleep(for: .milliseconds(300))
+        node.unlimitDescriptors()
+        for client in clients { try await client.line("node-rejoined") }
+        try await publisher.ask("publish 100", "published 400")
+        try await subscriber.ask("take 400", "took 400 0")
+      }
+    }
+
+    @Test("A subscriber that is late misses nothing of a publisher that came before it was back")
+    func newPublisher() async throws {
+      try await Workplace.with(contribution: 64 << 20) { place in
+        let subscriber = try await place.subscriber("* --sizes 1000")
+        try await replaceNode(in: place, while: [subscriber])
+        let other = try await place.subscriber("* --sizes 1000")
+        let publisher = try await place.publisher("topic --sizes 1000")
+        publisher.tell("publish 5000")
+        try await other.ask("take 5000", "took 5000 0")
+        subscriber.signal(SIGCONT)
+        try await subscriber.ask("take 5000", "took 5000 0")
+      }
+    }
+  }
+}
