@@ -8,32 +8,32 @@ import Vocabulary
 
 /// The node's one thread: waits for sockets, processes and finished work, asks ``NodeCore``, and does what it says.
 final class NodeLoop {
-  private var core: NodeCore
-  private let listener: PacketListener
-  private let poller: Poller
-  private let control: NodeControl
-  private let segments: SegmentStore
-  private let descriptors: DescriptorStore?
-  private let logger: Logger
-  private var connections: [ClientID: ClientConnection] = [:]
-  private var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
+  var core: NodeCore
+  let listener: PacketListener
+  let poller: Poller
+  let control: NodeControl
+  let segments: SegmentStore
+  let descriptors: DescriptorStore?
+  let logger: Logger
+  var connections: [ClientID: ClientConnection] = [:]
+  var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   /// When to listen again; nil while the node listens.
-  private var deafUntil: UInt64?
+  var deafUntil: UInt64?
   /// Clients that bring back segments for which there are no descriptors at present.
-  private var postponed: Set<ClientID> = []
-  private var hasToldImbalance = false
+  var postponed: Set<ClientID> = []
+  var hasToldImbalance = false
   /// The descriptor that came with the packet at hand, until an action takes it.
-  private var arrived: OwnedDescriptor?
+  var arrived: OwnedDescriptor?
   /// Clients that broke the protocol, to be let go of when the actions at hand are done.
-  private var failed: [(ClientID, String)] = []
+  var failed: [(ClientID, String)] = []
 
   /// How many packets of one client are taken before the others have their turn, and how long that may take.
-  private static let packetsAtATime = 64
-  private static let turnNanoseconds: UInt64 = 2_000_000
+  static let packetsAtATime = 64
+  static let turnNanoseconds: UInt64 = 2_000_000
   /// How long the node does not listen when it could not let a client in: listening on would spin.
-  private static let deafNanoseconds: UInt64 = 50_000_000
+  static let deafNanoseconds: UInt64 = 50_000_000
   /// What one segment that is brought back takes, and those that are being made meanwhile.
-  private static let descriptorsToTakeIn = 12
+  static let descriptorsToTakeIn = 12
 
   private enum Token {
     static let listener: UInt64 = 0
@@ -201,7 +201,7 @@ final class NodeLoop {
   /// Takes the descriptor that came with a packet.
   ///
   /// - Returns: what is wrong with it, if it can't be what any message is about.
-  private func take(_ descriptor: consuming OwnedDescriptor) -> String? {
+  func take(_ descriptor: consuming OwnedDescriptor) -> String? {
     do throws(Errno) {
       _ = try MemoryFile.seals(of: descriptor.raw)
       arrived = consume descriptor
@@ -213,7 +213,7 @@ final class NodeLoop {
   }
 
   /// Why what came is no wake page; nil if it is one, or nothing came.
-  private func problemOfWakePage() -> String? {
+  func problemOfWakePage() -> String? {
     guard let arrived = arrived.take() else { return nil }
     do throws(MemoryError) {
       try WakePage.check(arrived)
@@ -243,24 +243,24 @@ final class NodeLoop {
     return try ClientMessage.decode(unsafe packet.bytes)
   }
 
-  private func flush(_ connection: ClientConnection) {
+  func flush(_ connection: ClientConnection) {
     guard connection.isOpen else { return }
     if !connection.flush() { return connection.hangUp() }
     if !connection.waitsToSend { watch(connection) }
   }
 
-  private func watch(_ connection: ClientConnection) {
+  func watch(_ connection: ClientConnection) {
     var interest: Poller.Interest = postponed.contains(connection.id) ? [] : .readable
     if connection.waitsToSend { interest.insert(.writable) }
     try? poller.modify(connection.socket.raw, token: Token.socket(connection.id), interest)
   }
 
-  private func end(_ connection: ClientConnection, _ code: RefusalCode, _ message: String) {
+  func end(_ connection: ClientConnection, _ code: RefusalCode, _ message: String) {
     perform(core.refuse(connection.id, code, message))
   }
 
   /// The connection is over; the process may live on with segments mapped.
-  private func left(_ connection: ClientConnection, reason: String?) {
+  func left(_ connection: ClientConnection, reason: String?) {
     guard connection.isOpen else { return }
     if let reason {
       logger.warning("client disconnected: \(reason)", metadata: ["client": "\(connection.id.rawValue)"])
@@ -271,7 +271,7 @@ final class NodeLoop {
     perform(core.clientLeft(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
   }
 
-  private func died(_ connection: ClientConnection) {
+  func died(_ connection: ClientConnection) {
     // What it said last is still to be read: a segment that it reported ready holds messages.
     while connection.isOpen, receive(from: connection) {}
     if connections[connection.id] != nil { forget(connection) }
@@ -288,114 +288,10 @@ final class NodeLoop {
   }
 
   /// Nothing of the client is left here.
-  private func forget(_ client: ClientID) {
+  func forget(_ client: ClientID) {
     guard let connection = connections.removeValue(forKey: client) else { return }
     try? poller.remove(connection.process.raw)
     listen()
-  }
-
-  // MARK: - Work
-
-  private func finishWork() {
-    control.clear()
-    for creation in segments.takeFinished() {
-      let now = Clock.monotonicNanoseconds
-      switch creation.result {
-      case .success(let segment):
-        // Destroyed while it was being made: its publisher has gone.
-        guard core.segments[creation.segment] != nil else {
-          segments.discard(segment)
-          continue
-        }
-        segments.keep(segment, as: creation.segment)
-        perform(core.segmentCreated(creation.segment, contents: segments, now: now))
-      case .failure(let error):
-        logger.error("a segment could not be made: \(error)")
-        perform(core.segmentCreationFailed(creation.segment, contents: segments, now: now))
-      }
-    }
-  }
-
-  private func perform(_ actions: [NodeAction]) {
-    for action in actions {
-      switch action {
-      case .send(let message, let client, let attachment): send(message, to: client, attachment)
-      case .create(let segment, let capacity): segments.create(segment, capacity: capacity)
-      case .destroy(let segment): segments.destroy(segment)
-      case .sealAgainstFurtherWriters(let segment):
-        do throws(MemoryError) {
-          try segments[segment]?.file.sealAgainstFurtherWriters()
-        } catch {
-          logger.error("\(segment) could not be sealed against further writers: \(error)")
-        }
-      case .examine(let offer, let client, let overrules): examine(offer, from: client, overrules: overrules)
-      case .keepWakePage(let subscription):
-        if let page = arrived.take() { segments.keepWakePage(page, of: subscription) }
-      case .dropWakePage(let subscription): segments.dropWakePage(of: subscription)
-      case .forgetClient(let client): forget(client)
-      case .disconnect(let client, let reason): failed.append((client, reason))
-      }
-    }
-    if !core.ledger.isConserved || core.ledger.isOutOfBalance { tellImbalance() }
-    while let (client, reason) = failed.popLast() {
-      if let connection = connections[client] { left(connection, reason: reason) }
-    }
-  }
-
-  private func examine(_ offer: OfferSegment, from client: ClientID, overrules: Bool) {
-    let memory = segments.examine(offer, arrived.take(), overrules: overrules)
-    let wasBeyond = core.ledger.beyond
-    perform(
-      core.offerExamined(offer, from: client, memory, contents: segments, now: Clock.monotonicNanoseconds))
-    if wasBeyond == 0, core.ledger.beyond > 0 {
-      logger.warning(
-        "clients have brought back more than this node contributes; the pool is larger until they give memory back",
-        metadata: ["contribution": "\(core.configuration.contribution)", "beyond": "\(core.ledger.beyond)"])
-    }
-  }
-
-  /// Says once, loudly, that the books are wrong; the ledger leases nothing from then on.
-  private func tellImbalance() {
-    guard !hasToldImbalance else { return }
-    hasToldImbalance = true
-    logger.critical(
-      "the ledger does not sum to the contribution; nothing is leased any more",
-      metadata: [
-        "violations": .array(core.ledger.violations().map { "\($0)" }),
-        "last steps": .array(core.ledger.lastSteps.map { "\($0)" }),
-      ])
-  }
-
-  private func send(_ message: NodeMessage, to client: ClientID, _ attachment: Attachment?) {
-    guard let connection = connections[client], connection.isOpen else { return }
-    let descriptor: CInt?
-    switch attachment {
-    case .none: descriptor = nil
-    case .writable(let segment): descriptor = segments[segment]?.file.raw
-    case .readOnly(let segment): descriptor = segments[segment]?.readOnly.raw
-    case .wakePage(let subscription): descriptor = segments.wakePage(of: subscription)
-    }
-    guard connection.send(message, descriptor: descriptor) else {
-      if connection.waitsToSend {
-        logger.warning(
-          "client disconnected: it leaves the node's messages unread", metadata: ["client": "\(client.rawValue)"])
-      }
-      return connection.hangUp()
-    }
-    guard connection.waitsToSend else { return }
-    watch(connection)
-    if descriptor != nil, hasTooManyUnread(connection) {
-      failed.append((client, "it leaves more descriptors unread than it may"))
-    }
-  }
-
-  private func hasTooManyUnread(_ connection: ClientConnection) -> Bool {
-    if connection.unreadDescriptors > core.configuration.clientLimits.unreadDescriptors { return true }
-    guard let most = core.unreadDescriptorQuota(of: connection.id), let user = core.clients[connection.id]?.peer.userID
-    else { return false }
-    return connections.values.reduce(0) { sum, other in
-      core.clients[other.id]?.peer.userID == user ? sum + other.unreadDescriptors : sum
-    } > most
   }
 }
 
