@@ -8,6 +8,8 @@ extension EndToEnd {
     private static let few = 50_000
     private static let more = 200_000
     private static let allowed = more / 20
+    /// ZeroMQ's own allocations for a handle on its way, on either side.
+    private static let perHandle = 2
 
     @Test("Publishing to a reader that is awake makes no system call per message")
     func systemCallsWhileAwake() async throws {
@@ -58,12 +60,14 @@ extension EndToEnd {
       return calls
     }
 
-    @Test("Neither publishing nor receiving allocates per message", arguments: ["block", "adaptive"])
+    @Test(
+      "Neither publishing nor receiving allocates per message, beyond ZeroMQ for a handle",
+      arguments: ["block", "adaptive"])
     func allocations(waiting: String) async throws {
       try await Workplace.with(contribution: 256 << 20) { place in
         let subscriber = try await place.subscriber("a --waiting \(waiting)")
         let publisher = try await place.publisher("a")
-        var before: (publisher: Int, subscriber: Int) = (0, 0)
+        var before: (publisher: Int, subscriber: Int, handles: Int) = (0, 0, 0)
         for (round, messages) in [Self.few, Self.more].enumerated() {
           subscriber.tell("take \(messages)")
           publisher.tell("publish \(messages)")
@@ -71,11 +75,14 @@ extension EndToEnd {
           try await subscriber.line("took \(messages) 0")
           let published = try #require(Int(try await publisher.ask("allocations", "allocations")[0]))
           let received = try #require(Int(try await subscriber.ask("allocations", "allocations")[0]))
+          let handles = try #require(Int(try await publisher.ask("sent", "sent")[0]))
           if round > 0 {
-            #expect(published - before.publisher < Self.allowed, "\(published - before.publisher) by the publisher")
-            #expect(received - before.subscriber < Self.allowed, "\(received - before.subscriber) by the subscriber")
+            // How often a reader falls asleep, and is rung, is the scheduler's to say.
+            let allowed = Self.allowed + Self.perHandle * (handles - before.handles)
+            #expect(published - before.publisher < allowed, "\(published - before.publisher) by the publisher")
+            #expect(received - before.subscriber < allowed, "\(received - before.subscriber) by the subscriber")
           }
-          before = (published, received)
+          before = (published, received, handles)
         }
       }
     }
