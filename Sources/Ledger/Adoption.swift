@@ -98,6 +98,9 @@ extension Ledger {
       }
       if subscriptions[listener]?.isAwaited == true { list(listener, on: id) }
     }
+    // One that is no older than others may be late knows not all who want it.
+    let isYoung = min(opened, now).saturatingAdd(deadline - min(now, deadline)) >= now
+    if isYoung, subscriptions[.anybody]?.isAwaited == true { list(.anybody, on: id) }
     var actions: [LedgerAction] = []
     if let retention {
       topics[topic]?.retention = retention

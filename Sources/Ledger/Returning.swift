@@ -141,12 +141,12 @@ extension Ledger {
     return 1
   }
 
-  /// Whether a stream that is new in this life is kept for subscriptions that are awaited: its publisher does not know them.
+  /// Whether a stream is kept for subscriptions that are awaited and that its publisher does not know.
   public func isKeptForAwaited(_ stream: StreamID) -> Bool {
-    guard !awaited.isEmpty, let record = streams[stream], record.absence == nil, record.returned == nil else {
-      return false
+    guard !awaited.isEmpty, let record = streams[stream], record.absence == nil else { return false }
+    return record.subscriptions.contains { id in
+      subscriptions[id]?.isAwaited == true && (id == .anybody || record.returned == nil)
     }
-    return record.subscriptions.contains { subscriptions[$0]?.isAwaited == true }
   }
 
   /// When a subscription joined, if the stream was away then: it is given what was published since.

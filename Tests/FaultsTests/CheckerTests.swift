@@ -224,6 +224,10 @@ import Testing
     evidence.subscriptions[0].events.append(.lagged(stream: 7, sequences: 9...10))
     #expect(rules(evidence) == [])
     evidence.subscriptions[0].events.removeLast()
+    var failed = evidence
+    failed.harm[0] = .init(target: .worker(1), fault: .exhaustDescriptors(spare: 0, milliseconds: 1), time: 1200)
+    failed.streams[0].failure = (.nodeLost, 1800)
+    #expect(rules(failed) == [])
     // It had time to rejoin.
     evidence.harm[0].time += Evidence.timeToRejoin
     #expect(rules(evidence) == [.missing])

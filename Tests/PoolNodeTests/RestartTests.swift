@@ -117,6 +117,27 @@ import Vocabulary
     #expect(world.isFree)
   }
 
+  @Test func whoIsLateAtTheSecondRestartMissesNothingOfStreamsThatAreNewSinceTheFirst() throws {
+    var world = RestartWorld()
+    world.now = 60_000_000_000
+    let (_, subscriber) = try pair(&world)
+    world.restart()
+    let new = world.join()
+    world.ask(new, .publisher(try TopicName("b")))
+    world.settle()
+    for _ in 0..<20 { world.publishAll(only: new) }
+    world.restart()
+    world.rejoin(new)
+    for _ in 0..<20 { world.publishAll(only: new) }
+    world.rejoin(subscriber)
+    world.settle()
+    world.readAll()
+    #expect(world.complaints == [] && world.isEverythingRead && world.lagged == 0)
+    world.advance(by: 6_000_000_000)
+    world.end()
+    #expect(world.isFree)
+  }
+
   @Test func newStreamsAreNotKeptForEver() throws {
     var world = RestartWorld()
     world.restart()

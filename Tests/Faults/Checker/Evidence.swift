@@ -43,7 +43,8 @@ struct Evidence: Sendable {
   /// those two had is gone.
   func isLostWithTheNode(_ stream: StreamEvidence) -> Bool {
     let end = harm.filter { $0.target == .worker(stream.author.worker) && ($0.fault == .kill || $0.fault.isRuinous) }
-    guard let end = end.map(\.time).min() else { return false }
+    // A stream that has failed, which only what was done to its process excuses, is over, too.
+    guard let end = (end.map(\.time) + [stream.failure?.time].compactMap(\.self)).min() else { return false }
     return harm.contains { $0.isRestart && end < $0.time + Self.timeToRejoin }
   }
 
