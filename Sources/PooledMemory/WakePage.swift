@@ -11,9 +11,14 @@ import Vocabulary
 /// The two sides must not miss each other. The publisher commits, fences, and looks whether the subscription is awake;
 /// the subscription says that it sleeps, fences, and looks whether something is committed. Between two such fences,
 /// at least one side sees what the other wrote: either the publisher rings, or the subscription does not sleep.
+///
+/// Each sleep has a number, by which a publisher knows that it has rung already: a reader that is woken takes its time, and
+/// what is committed meanwhile it finds when it looks around.
 public enum WakePage {
   static let byteCount = SegmentLayout.pageByteCount
   static let awake: UInt64 = 1
+  /// The word of a sleep: even, and not 0, by which a sleep has no number and each message must be rung.
+  static func asleep(_ count: UInt64) -> UInt64 { count &* 2 }
   /// The first word for acknowledgements: a cache line behind the one that says whether the subscription is awake.
   public static let firstPlace: UInt32 = 8
   /// One more than the last.
@@ -67,9 +72,11 @@ public struct WakePageOwner: ~Copyable, Sendable {
   }
 
   /// Says that the next commit must be rung, with a fence behind it: look at the log once more, and sleep only then.
-  public borrowing func setAsleep() {
+  ///
+  /// - Parameter count: which sleep it is: from 1, never the same again.
+  public borrowing func setAsleep(_ count: UInt64) {
     // SAFETY: the word at 0 lies in the page, which is mapped for writing.
-    unsafe mapping.words(at: 0).pointee.store(0, ordering: .relaxed)
+    unsafe mapping.words(at: 0).pointee.store(WakePage.asleep(count), ordering: .relaxed)
     WakePage.fence()
   }
 }
@@ -112,9 +119,13 @@ public final class WakePageView: Sendable {
   /// Whether the subscription needs no handle. Call ``WakePage/fence()`` between the commit and this.
   ///
   /// Whatever a hostile subscription writes, it only decides whether itself is rung.
-  public var isAwake: Bool {
+  public var isAwake: Bool { sleep == nil }
+
+  /// Which sleep the subscription is in: 0 if it does not count them; nil if it is awake. As ``isAwake`` otherwise.
+  public var sleep: UInt64? {
     // SAFETY: the word at 0 lies in the page.
-    unsafe mapping.words(at: 0).pointee.load(ordering: .relaxed) == WakePage.awake
+    let word = unsafe mapping.words(at: 0).pointee.load(ordering: .relaxed)
+    return word == WakePage.awake ? nil : word
   }
 
   /// Whether the subscription has read and let go of this life of a segment.

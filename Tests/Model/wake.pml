@@ -21,8 +21,12 @@
  *   (PublisherCore.subscriberJoined), and ZeroMQ has connected. Until then it is the re-check that finds the messages.
  * - Many waiting handles: the socket holds HWM of them and drops the rest.
  *
+ * - A sleep that was rung is not rung again but after a while (Listeners.ringsAgainAfter), which is not here: it is for
+ *   handles that get lost.
+ *
  * Mutants: NO_PUBLISHER_FENCE, NO_SUBSCRIBER_FENCE, RELAXED_COMMIT, SLEEP_UNLOOKED (the log is looked at before the
- * flag is cleared, and not again), RING_ONCE (of successive handles of a stream, one rings), DEATH_UNTOLD,
+ * flag is cleared, and not again), RING_ONCE (of successive handles of a stream, one rings), SLEEPS_ALIKE
+ * (each sleep has the same number), DEATH_UNTOLD,
  * BUSY_NEIGHBOUR (another stream's handles fill the socket that both share).
  */
 #ifndef MESSAGES
@@ -37,7 +41,8 @@
 byte slotsStored, slotsSeen;
 byte committedStored, committedSeen;
 /* The wake page: written with the state's lock held, by the reader's thread and by the loop's. */
-bool awakeStored = true, awakeSeen = true;
+#define AWAKE 0
+byte wakeStored = AWAKE, wakeSeen = AWAKE;      /* else which sleep it is */
 
 chan doorbell = [HWM] of { bit };
 bool hasDied, isTold;           /* the publisher has died; the node has told the subscription */
@@ -61,7 +66,7 @@ end:
     /* SegmentWriter.commit: a releasing store */
     :: committedSeen < committedStored && slotsSeen > committedSeen -> committedSeen++
 #endif
-    :: awakeSeen != awakeStored -> awakeSeen = awakeStored
+    :: wakeSeen != wakeStored -> wakeSeen = wakeStored
     od
 }
 
@@ -73,6 +78,7 @@ inline send(stream) {           /* HandleSender.send: at the high-water mark it 
 }
 
 active proctype Publisher() {
+    byte sleep, rung = AWAKE;
     {
         do
         :: committedStored < MESSAGES ->
@@ -81,9 +87,12 @@ active proctype Publisher() {
 #ifndef NO_PUBLISHER_FENCE
             committedSeen == committedStored;       /* Listeners.mustBeRung: WakePage.fence */
 #endif
-            if                                      /* Listeners.mustBeRung: WakePageView.isAwake */
-            :: !awakeSeen -> send(OURS)             /* PublisherCore.commit: handles.send */
-            :: awakeSeen
+            sleep = wakeSeen;                       /* Listeners.mustBeRung: WakePageView.sleep */
+            if
+            :: sleep != AWAKE && sleep != rung ->   /* Listener.needsRing */
+                rung = sleep;
+                send(OURS)                          /* PublisherCore.commit: handles.send */
+            :: sleep == AWAKE || sleep == rung
             :: send(OURS)                           /* somebody else needs it */
             fi
         :: else -> goto done
@@ -133,7 +142,7 @@ active proctype Neighbour() {
 inline wake() {
     if
     :: isWaiting ->
-        awakeStored = true;     /* Doze.setAwake */
+        wakeStored = AWAKE;     /* Doze.setAwake */
         isWaiting = false
     :: else
     fi
@@ -167,9 +176,18 @@ end:
     od
 }
 
+inline fallAsleep() {
+#ifdef SLEEPS_ALIKE
+    wakeStored = 1
+#else
+    sleeps++;
+    wakeStored = sleeps
+#endif
+}
+
 /* Subscriber.next */
 active proctype Reader() {
-    byte visible;
+    byte visible, sleeps;
 look:
     atomic {                    /* SubscriptionCore.take; StreamCursor.peek, SegmentReader.committed */
         !isLocked;
@@ -186,19 +204,19 @@ look:
     :: isReady -> unlock(); goto look
     :: else
     fi;
-    awakeStored = false;
-    awakeSeen == awakeStored;
+    fallAsleep();
+    wakeSeen == wakeStored;
     isWaiting = true;
     unlock();
 #else
     lock();                     /* SubscriptionCore.wait */
-    awakeStored = false;        /* WakePageOwner.setAsleep */
+    fallAsleep();               /* WakePageOwner.setAsleep */
 #ifndef NO_SUBSCRIBER_FENCE
-    awakeSeen == awakeStored;   /* WakePageOwner.setAsleep: WakePage.fence */
+    wakeSeen == wakeStored;     /* WakePageOwner.setAsleep: WakePage.fence */
 #endif
     if
     :: isReady ->
-        awakeStored = true;     /* Doze.setAwake */
+        wakeStored = AWAKE;     /* Doze.setAwake */
         unlock();
         goto look
     :: else ->

@@ -11,8 +11,8 @@ import Testing
     #expect(!view.isAwake)
     owner.setAwake()
     #expect(view.isAwake)
-    owner.setAsleep()
-    #expect(!view.isAwake)
+    owner.setAsleep(3)
+    #expect(!view.isAwake && view.sleep != nil && view.sleep != 0)
   }
 
   @Test func nobodyElseWritesIt() throws {
@@ -67,7 +67,7 @@ import Testing
       for round in 0..<rounds {
         owner.setAwake()
         start.wait(round)
-        owner.setAsleep()
+        owner.setAsleep(UInt64(round) + 1)
         stayedUp.store(reader.committed > UInt32(round), ordering: .relaxed)
         end.wait(round)
         if !rang.load(ordering: .relaxed), !stayedUp.load(ordering: .relaxed) { missed.add(1, ordering: .relaxed) }

@@ -7,9 +7,19 @@ struct Listeners {
   private struct Listener {
     let subscription: SubscriptionID
     let page: WakePageView
+    /// The last sleep for which it was rung, and when: nanoseconds since 1970.
+    var rung: (sleep: UInt64, time: UInt64) = (0, 0)
     /// Where its page speaks of a segment.
     var places: [SegmentID: UInt32] = [:]
+
+    /// One handle ends a sleep: until its subscription has got it and looked around, others would tell it nothing.
+    func needsRing(in sleep: UInt64, now: UInt64) -> Bool {
+      sleep == 0 || sleep != rung.sleep || now &- rung.time > Listeners.ringsAgainAfter
+    }
   }
+
+  /// A handle may be lost, so a sleep that lasts is rung again. Nanoseconds.
+  static let ringsAgainAfter: UInt64 = 1_000_000
 
   private var listeners: [Listener] = []
   /// Those without a wake page: clients that know none. They release by message.
@@ -62,19 +72,25 @@ struct Listeners {
     }
   }
 
-  /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it.
+  /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it, or are
+  /// about to be. Takes note of those that are rung with it.
   ///
   /// Call ``WakePage/fence()`` between the commit and this.
-  func mustBeRung() -> Bool {
+  ///
+  /// - Parameter now: nanoseconds since 1970.
+  mutating func mustBeRung(now: UInt64) -> Bool {
     if !observers.isEmpty || !silent.isEmpty { return true }
-    if listeners.isEmpty { return false }
     // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
-    let listeners = listeners.span
+    var mustRing = false
     var index = 0
     while index < listeners.count {
-      if !listeners[index].page.isAwake { return true }
+      if let sleep = listeners[index].page.sleep, listeners[index].needsRing(in: sleep, now: now) {
+        // A handle goes to all who listen.
+        listeners[index].rung = (sleep, now)
+        mustRing = true
+      }
       index += 1
     }
-    return false
+    return mustRing
   }
 }

@@ -189,7 +189,7 @@ final class PublisherCore: Sendable {
       let identity = segment.log.identity
       try requireOpen(segment, in: &state)
       if isLast { rest(segment, in: &state) }
-      guard state.listeners.mustBeRung() else { return nil }
+      guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
         stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
         publishTime: now)
@@ -211,7 +211,7 @@ final class PublisherCore: Sendable {
       let identity = segment.log.identity
       try requireOpen(segment, in: &state)
       restIfDone(segment, in: &state)
-      guard state.listeners.mustBeRung() else { return nil }
+      guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
         stream: stream, segment: identity, slot: slot, sequence: state.nextSequence &- 1,
         byteCount: UInt64(run.byteCount), publishTime: now)

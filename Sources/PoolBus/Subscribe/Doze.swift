@@ -5,6 +5,7 @@ import Vocabulary
 /// A subscription's wake page: publishers ring it only while it sleeps. One thread at a time may say that it does.
 final class Doze: Sendable {
   private let page: WakePageOwner
+  private let sleeps = Atomic<UInt64>(0)
   private let generations = Mutex<UInt32>(0)
 
   /// - Throws: ``BusError/outOfMemory(_:)`` if there is no memory, or no descriptor, for the page.
@@ -21,7 +22,7 @@ final class Doze: Sendable {
   var descriptor: CInt { page.raw }
   func setAwake() { page.setAwake() }
   /// Look at the log once more after this, and sleep only then.
-  func setAsleep() { page.setAsleep() }
+  func setAsleep() { page.setAsleep(sleeps.add(1, ordering: .relaxed).newValue) }
 
   /// Which node's places are in use: they are assigned anew by each.
   var generation: UInt32 { generations.withLock { $0 } }
