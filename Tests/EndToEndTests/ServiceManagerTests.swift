@@ -19,10 +19,8 @@ extension EndToEnd {
           activate, "--seqpacket", "--listen=\(place.socket)", "--fdname=node", "--setenv=NOTIFY_SOCKET=\(ear.path)",
           "--setenv=POOLBUS_CONTRIBUTION=16MiB", "--setenv=POOLBUS_LOG_LEVEL=error", "\(Executable.folder)/poolbusd",
         ])
-        while !File.exists(place.socket) { await Task.yield() }
         // The first to knock has it started.
-        let bus = try await Bus.connect(
-          BusConfiguration(socketPath: place.socket, name: "client", embeddedNode: nil))
+        let bus = try await joined(place)
         try #expect(ear.next("READY=1").text.contains("STATUS=Serves \(place.socket)"))
 
         let publisher = try await bus.publisher(for: "a")
@@ -115,17 +113,28 @@ extension EndToEnd {
           "/bin/bash", "-c",
           "exec \(activate) --listen=\(place.socket) --setenv=POOLBUS_LOG_LEVEL=error \(Executable.folder)/poolbusd 2>&1",
         ])
-        while !File.exists(place.socket) { await Task.yield() }
-        knock(at: place.socket)
+        while !knock(at: place.socket) { await Task.yield() }
         try await daemon.line("Error: the inherited descriptor 3 is no Unix socket that listens for packets")
         #expect(try await daemon.exit() != .code(0))
         File.remove(place.socket)
       }
     }
 
-    private func knock(at path: String) {
+    /// As soon as somebody listens: a socket has a name before that.
+    private func joined(_ place: Workplace) async throws -> Bus {
+      while true {
+        do {
+          return try await Bus.connect(BusConfiguration(socketPath: place.socket, name: "client", embeddedNode: nil))
+        } catch BusError.cannotJoin {
+          await Task.yield()
+        }
+      }
+    }
+
+    /// - Returns: whether somebody listens.
+    private func knock(at path: String) -> Bool {
       let stream = OwnedDescriptor(adopting: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0))
-      _ = unsafe UnixAddress(path).with { address, length in unsafe connect(stream.raw, address, length) }
+      return unsafe UnixAddress(path).with { address, length in unsafe connect(stream.raw, address, length) } == 0
     }
   }
 }
