@@ -44,6 +44,14 @@ final class LeasedSegment: @unchecked Sendable {
     hasSuccessor = false
   }
 
+  // Loans come back by these: what is constant here need not be held anew, as it must where a loan says it.
+
+  func commit(_ reservation: Reservation, byteCount: Int, elementStride: UInt32) throws(BusError) {
+    try publisher.commit(reservation, in: self, byteCount: byteCount, elementStride: elementStride)
+  }
+
+  func cancel(_ reservation: Reservation) { publisher.cancel(reservation, in: self) }
+
   /// Whether it is time to see to the segment that follows.
   var needsSuccessor: Bool { !hasSuccessor && log.freeByteCount < log.capacity / 2 }
 }

@@ -12,9 +12,14 @@ struct Listeners {
     /// Where its page speaks of a segment.
     var places: [SegmentID: UInt32] = [:]
 
-    /// One handle ends a sleep: until its subscription has got it and looked around, others would tell it nothing.
-    func needsRing(in sleep: UInt64, now: UInt64) -> Bool {
-      sleep == 0 || sleep != rung.sleep || now &- rung.time > Listeners.ringsAgainAfter
+    /// Whether it sleeps and needs a handle, of which it takes note. One handle ends a sleep: until its subscription has
+    /// got it and looked around, others would tell it nothing.
+    @inline(__always)
+    mutating func mustBeRung(now: UInt64) -> Bool {
+      guard let sleep = page.sleep else { return false }
+      guard sleep == 0 || sleep != rung.sleep || now &- rung.time > Listeners.ringsAgainAfter else { return false }
+      rung = (sleep, now)
+      return true
     }
   }
 
@@ -80,16 +85,13 @@ struct Listeners {
   /// - Parameter now: nanoseconds since 1970.
   mutating func mustBeRung(now: UInt64) -> Bool {
     if !observers.isEmpty || !silent.isEmpty { return true }
-    // Not `contains(where:)`: unspecialized, as in a debug build, that allocates, and this is done per message.
+    // Neither `contains(where:)`, which allocates as long as it is not specialized, as in a debug build; nor the array
+    // itself, which would copy each to look at it.
+    var listeners = listeners.mutableSpan
     var mustRing = false
-    var index = 0
-    while index < listeners.count {
-      if let sleep = listeners[index].page.sleep, listeners[index].needsRing(in: sleep, now: now) {
-        // A handle goes to all who listen.
-        listeners[index].rung = (sleep, now)
-        mustRing = true
-      }
-      index += 1
+    for index in listeners.indices where listeners[index].mustBeRung(now: now) {
+      // A handle goes to all who listen.
+      mustRing = true
     }
     return mustRing
   }

@@ -54,11 +54,11 @@ public struct Loan: ~Copyable, Sendable {
       throw .beyondLoan(byteCount: byteCount, loaned: reservation.byteCount)
     }
     isPublished = true
-    try writer.publisher.commit(reservation, in: writer, byteCount: byteCount, elementStride: elementStride)
+    try writer.commit(reservation, byteCount: byteCount, elementStride: elementStride)
   }
 
   deinit {
-    if !isPublished { writer.publisher.cancel(reservation, in: writer) }
+    if !isPublished { writer.cancel(reservation) }
   }
 }
 

@@ -16,6 +16,9 @@ public struct Sample: ~Copyable, Sendable {
   }
 
   /// The payload, in place.
+  ///
+  /// In a hot loop use ``withBytes(_:)``: Swift 6.3 moves a variable to the heap that a span is taken from, and does not
+  /// let it be consumed any more (https://github.com/swiftlang/swift/pull/89145).
   public var bytes: RawSpan {
     @_lifetime(borrow self)
     borrowing get {
@@ -24,6 +27,13 @@ public struct Sample: ~Copyable, Sendable {
       let span = reader.bytes(of: slot)
       return unsafe _overrideLifetime(span, borrowing: self)
     }
+  }
+
+  /// Reads the payload, in place: without an allocation, and the sample can be handed on afterwards.
+  public borrowing func withBytes<Result: ~Copyable, Failure: Error>(
+    _ body: (RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(bytes)
   }
 
   public var byteCount: Int { slot.byteCount }

@@ -23,7 +23,16 @@ public struct SampleBatch: ~Copyable, Sendable {
   /// The first message's number in its stream; the others follow.
   public var firstSequence: UInt64 { first.sequence }
 
-  /// A payload, in place.
+  /// Reads a payload, in place, as ``Sample/withBytes(_:)`` does.
+  ///
+  /// - Throws: what `body` throws, and as ``bytes(at:)``.
+  public borrowing func withBytes<Result: ~Copyable>(
+    at index: Int, _ body: (RawSpan) throws -> Result
+  ) throws -> Result {
+    try body(bytes(at: index))
+  }
+
+  /// A payload, in place; see ``Sample/bytes``.
   ///
   /// - Parameter index: which message; below ``count``.
   /// - Throws: ``BusError/corruptSegment(_:)`` if the publisher wrote nonsense there.

@@ -36,11 +36,11 @@ struct StreamCursor {
     isSettled = false
     let epoch = max(epoch, held.mapping.epoch)
     guard let index = segments.firstIndex(where: { $0.held.id == held.id }) else {
-      segments.append(OpenSegment(held, borrow(held, epoch)))
+      segments.append(OpenSegment(held, epoch: epoch, topic: topic))
       return leaveIfKnown(segments.count - 1)
     }
-    if segments[index].reader.identity.epoch < epoch {
-      begin(epoch, at: index)
+    if segments[index].epoch < epoch {
+      segments[index].begin(epoch)
     } else {
       // Found in the memory itself before the node spoke of it; it may even be read already.
       held.repeatRelease(of: epoch)
@@ -56,8 +56,8 @@ struct StreamCursor {
   mutating func sealed(_ identity: SegmentIdentity, slots: UInt32) {
     isSettled = false
     guard let index = segments.firstIndex(where: { $0.held.id == identity.id }) else { return }
-    if segments[index].reader.identity.epoch < identity.epoch { begin(identity.epoch, at: index) }
-    guard segments[index].reader.identity.epoch == identity.epoch else {
+    if segments[index].epoch < identity.epoch { segments[index].begin(identity.epoch) }
+    guard segments[index].epoch == identity.epoch else {
       // The publisher has gone on already: that life is nothing to be read.
       segments[index].held.disclaim(identity.epoch)
       return
@@ -99,43 +99,35 @@ struct StreamCursor {
   @inline(__always)
   mutating func takeAtHand(limit: Int) -> Message? {
     let index = atHand
-    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny,
-      let (segment, slot) = nextSlot(at: index)
-    else { return nil }
+    guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny else { return nil }
+    guard let slot = nextSlot(at: index) else { return nil }
     if limit > 1 { return take(slot, at: index, limit: limit) }
+    let (segment, isLastSeen) = pass(slot, at: index)
     isSettled = false
     expected = slot.sequence + 1
-    if pass(slot, at: index) { leaveIfRead(index) }
-    return Message(segment: segment, slot: slot)
+    if isLastSeen { leaveIfRead(index) }
+    return segment.map { Message(segment: $0, slot: slot) }
   }
 
-  /// The slot of the message that is expected, if it is the segment's next.
+  // As spans: each access to an array would see to it first that nobody shares it.
+
   @inline(__always)
-  private mutating func nextSlot(at index: Int) -> (BorrowedSegment, Slot)? {
-    // As a span: each access to an array would see to it first that nobody shares it.
+  private mutating func nextSlot(at index: Int) -> Slot? {
+    let expected = expected
     var segments = segments.mutableSpan
-    guard let segment = segments[index].segment, segments[index].peeked == nil else { return nil }
-    let next = segments[index].next
-    if next >= segments[index].visible {
-      guard segments[index].end == nil, let committed = segment.reader.committedInThisLife, committed > next else {
-        return nil
-      }
-      segments[index].visible = committed
-    }
-    segment.reader.prefetch(at: segments[index].following)
-    guard let slot = try? segment.reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else {
-      return nil
-    }
-    return (segment, slot)
+    return segments[index].nextSlot(of: expected)
   }
 
-  /// Moves past a slot that was taken; returns whether it was the last that was seen.
   @inline(__always)
-  private mutating func pass(_ slot: Slot, at index: Int) -> Bool {
+  private mutating func pass(_ slot: Slot, at index: Int) -> (BorrowedSegment?, isLastSeen: Bool) {
     var segments = segments.mutableSpan
-    segments[index].next += 1
-    segments[index].following = slot.following
-    return segments[index].next >= segments[index].visible
+    return segments[index].pass(slot)
+  }
+
+  private mutating func peek(_ index: Int) throws(CorruptSegment) -> OpenSegment.Peek {
+    let expected = expected
+    var segments = segments.mutableSpan
+    return try segments[index].peek(from: expected)
   }
 
   /// Whether a look would find nothing new, as the last one did not: this costs far less.
@@ -143,11 +135,8 @@ struct StreamCursor {
     // Mutating: else the compiler copies the cursor to ask it.
     mutating get {
       guard isSettled, left.isEmpty else { return false }
-      var index = 0
-      while index < segments.count {
-        guard segments[index].reader.progress == segments[index].settled else { return false }
-        index += 1
-      }
+      var segments = segments.mutableSpan
+      for index in segments.indices where !segments[index].isQuiet { return false }
       return true
     }
   }
@@ -168,8 +157,6 @@ struct StreamCursor {
     var earliest: (index: Int, slot: Slot)?
     while index < segments.count {
       do throws(CorruptSegment) {
-        // Before it is looked at: what is said from here on makes another look find more.
-        segments[index].settled = segments[index].reader.progress
         switch try peek(index) {
         case .slot(let slot):
           if slot.sequence == expected { return .message(index: index, slot) }
@@ -201,29 +188,13 @@ struct StreamCursor {
   mutating func take(_ slot: Slot, at index: Int, limit: Int = 1) -> Message {
     guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
     atHand = index
-    let reader = segments[index].reader
-    let start = segments[index].next
-    let count = min(max(segments[index].visible, start + 1) - start, UInt32(clamping: limit))
-    var next = start + 1
-    var sequence = slot.sequence &+ 1
-    // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
-    if count > 1, lost.isEmpty, slot.sequence < .max - UInt64(count) {
-      // They rise, so if the last one fits, all do.
-      if reader.claimedSequence(at: start + count - 1) == slot.sequence + UInt64(count) - 1 {
-        next = start + count
-      } else {
-        while next < start + count, reader.claimedSequence(at: next) == slot.sequence + UInt64(next - start) {
-          next += 1
-        }
-      }
-      sequence = slot.sequence + UInt64(next - start)
-    }
-    segments[index].next = next
-    segments[index].peeked = nil
+    let count = lost.isEmpty ? segments[index].run(from: slot, limit: limit) : 1
+    segments[index].skip(count)
     leaveIfRead(index)
-    advance(to: sequence == 0 ? .max : sequence)
+    let (last, isOver) = slot.sequence.addingReportingOverflow(UInt64(count))
+    advance(to: isOver ? .max : last)
     takesAny = false
-    return Message(segment: segment, slot: slot, count: Int(next - start))
+    return Message(segment: segment, slot: slot, count: Int(count))
   }
 
   /// Moves past the lost messages that ``look()`` found.
@@ -240,104 +211,14 @@ struct StreamCursor {
     if !lost.isEmpty { lost.remove(before: sequence) }
   }
 
-  private enum Peek {
-    case slot(Slot)
-    case nothingYet
-    /// It is read to its end, and will have no further life that the node does not hand over.
-    case exhausted
-  }
-
-  /// The segment's next slot whose message was not delivered yet.
-  private mutating func peek(_ index: Int) throws(CorruptSegment) -> Peek {
-    while true {
-      if segments[index].segment == nil, !followPublisher(at: index) { return .nothingYet }
-      if let slot = segments[index].peeked {
-        if slot.sequence >= expected { return .slot(slot) }
-        // A publisher that breaks the rules had it in another segment, too, which was read first.
-        segments[index].peeked = nil
-        segments[index].next += 1
-      }
-      let next = segments[index].next
-      if next >= segments[index].visible {
-        // The end first: what is committed after it was read as absent can't be missed then.
-        let end = segments[index].end ?? segments[index].reader.sealedCount
-        guard let committed = segments[index].reader.committedInThisLife else {
-          if followPublisher(at: index) { continue }
-          return segments[index].end == nil ? .nothingYet : .exhausted
-        }
-        segments[index].visible = end.map { min($0, committed) } ?? committed
-        if next >= segments[index].visible {
-          guard let end else { return .nothingYet }
-          if next < end {
-            // A publisher that lives says how many there will be just before it says that they are there.
-            guard segments[index].end != nil else { return .nothingYet }
-            throw missing(from: index, committed: committed, end: end)
-          }
-          if !isResting(afterReading: index) { return .exhausted }
-          rest(index)
-          continue
-        }
-      }
-      do throws(CorruptSegment) {
-        let slot = try segments[index].reader.slot(at: next)
-        if slot.sequence >= expected {
-          segments[index].peeked = slot
-          return .slot(slot)
-        }
-        segments[index].next += 1
-      } catch {
-        // It was all before what this subscription wants, so its publisher did not wait for it.
-        guard followPublisher(at: index) else { throw error }
-      }
-    }
-  }
-
-  /// Fewer messages than were sealed: the publisher has taken some back.
-  private func missing(from index: Int, committed: UInt32, end: UInt32) -> CorruptSegment {
-    CorruptSegment(
-      identity: segments[index].reader.identity, slot: committed, field: .index, value: UInt64(committed),
-      allowed: UInt64(end)...UInt64(end))
-  }
-
-  // MARK: - Lives
-
-  private func borrow(_ held: HeldSegment, _ epoch: UInt32) -> BorrowedSegment {
-    BorrowedSegment(held, epoch: epoch, topic: topic, stream: stream)
-  }
-
-  private mutating func begin(_ epoch: UInt32, at index: Int) {
-    if let segment = segments[index].segment.take() { BorrowedSegment.pass(segment) }
-    let held = segments[index].held
-    segments[index] = OpenSegment(held, borrow(held, epoch))
-  }
-
-  /// Begins to read the life that the segment is in by now, if its publisher has begun another.
-  private mutating func followPublisher(at index: Int) -> Bool {
-    let epoch = segments[index].held.mapping.epoch
-    guard epoch > segments[index].reader.identity.epoch else { return false }
-    begin(epoch, at: index)
-    return true
-  }
-
-  /// Whether the segment's next life may begin without a word of the node.
-  private func isResting(afterReading index: Int) -> Bool {
-    segments[index].held.isRenewable(in: segments[index].reader.identity.epoch)
-  }
-
-  private mutating func rest(_ index: Int) {
-    if let segment = segments[index].segment.take() { BorrowedSegment.pass(segment) }
-  }
-
   /// Lets go of a life whose last message was just taken: it is released as soon as its samples are dropped, whether or
   /// not anybody looks for more.
   private mutating func leaveIfRead(_ index: Int) {
-    guard segments[index].next >= segments[index].visible,
-      let end = segments[index].end ?? segments[index].reader.sealedCount, segments[index].next >= end
-    else { return }
-    let isResting = isResting(afterReading: index)
-    left.append((segments[index].held, segments[index].reader.identity.epoch))
-    segments[index].segment = nil
-    if !isResting { segments.remove(at: index) }
+    guard segments[index].isRead else { return }
+    let isRenewable = segments[index].isRenewable
+    left.append((segments[index].held, segments[index].epoch))
+    segments[index].leave()
+    if !isRenewable { segments.remove(at: index) }
   }
 
   /// Says of the lives that were left, but are borrowed still, that they are read.
@@ -348,6 +229,7 @@ struct StreamCursor {
 
   private mutating func finish(_ index: Int) {
     isSettled = false
-    if let segment = segments.remove(at: index).segment { BorrowedSegment.pass(segment) }
+    var segment = segments.remove(at: index)
+    segment.letGo()
   }
 }

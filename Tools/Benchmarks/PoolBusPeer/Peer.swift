@@ -177,7 +177,7 @@ func watch(_ subscriber: Subscriber) throws -> UInt64 {
   var turns = 0
   while true {
     if let sample = try subscriber.tryNext() {
-      return unsafe sample.bytes.withUnsafeBytes { unsafe arguments.read($0.baseAddress) }
+      return sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
     }
     turns += 1
     if turns.isMultiple(of: 4096) { sched_yield() }
@@ -194,7 +194,7 @@ func send(_ number: UInt64, by publisher: Publisher) async throws {
 /// The number of the next message, read as far as `--touch` says.
 func receive(from subscriber: Subscriber) async throws -> UInt64 {
   guard let sample = try await subscriber.next() else { throw BadOrder(description: "the subscriber is closed") }
-  return unsafe sample.bytes.withUnsafeBytes { unsafe arguments.read($0.baseAddress) }
+  return sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
 }
 
 // MARK: - Batches
@@ -219,8 +219,7 @@ func sendInBatches(_ numbers: ClosedRange<UInt64>, by publisher: Publisher) asyn
 func receiveBatch(from subscriber: Subscriber) async throws -> Int {
   guard let batch = try await subscriber.nextBatch() else { throw BadOrder(description: "the subscriber is closed") }
   for index in 0..<batch.count {
-    let bytes = try batch.bytes(at: index)
-    _ = unsafe bytes.withUnsafeBytes { unsafe arguments.read($0.baseAddress) }
+    _ = try batch.withBytes(at: index) { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
   }
   return batch.count
 }
