@@ -10,10 +10,10 @@ struct Lane {
   /// Messages that need a larger segment than this are large.
   static let largestShared = SegmentSizing.largest
   /// How many messages, at least, a segment that is shared has room for.
-  static let shared = 4
-  /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, one or
-  /// two are enough, and they stay in the caches.
-  static let mostResting = 2
+  static let shared = 2
+  /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, so many
+  /// are enough, and they stay in the caches.
+  static let mostResting = 3
 
   let kind: Kind
   var current: LeasedSegment?
@@ -21,6 +21,7 @@ struct Lane {
   var resting: [LeasedSegment] = []
   var ahead: [LeasedSegment] = []
   var sizing = SegmentSizing()
+  var patience = Patience()
   /// The smallest segment that could hold the last message that a lease was asked for.
   private var lastNeed = 0
   /// Two messages alike promise more.
@@ -31,7 +32,11 @@ struct Lane {
   mutating func begin(with segment: LeasedSegment, isRenewed: Bool, now: UInt64) {
     current = segment
     sizing.rotated(isRenewed: isRenewed, now: now)
+    if isRenewed { patience.isRewarded() }
   }
+
+  /// Whether so much rests that one more segment would be one too many, if readers are about to be done with one.
+  var isAmple: Bool { resting.count >= Self.mostResting - 1 }
 
   /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.
   mutating func capacity(for need: Int, limit: Int) -> Int {

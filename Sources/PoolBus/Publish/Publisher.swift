@@ -1,4 +1,5 @@
 import BusProtocol
+import Platform
 import PooledMemory
 import Vocabulary
 
@@ -65,6 +66,7 @@ public final class Publisher: Sendable {
     while true {
       switch try core.attempt(wish, { $0.reserve(count: count, byteCount: byteCount) }) {
       case .reserved(let segment, let run): return LoanBatch(writer: segment, run: run)
+      case .awaitsReaders: yieldCore()
       case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
       }
     }
@@ -114,6 +116,7 @@ public final class Publisher: Sendable {
       switch try core.attempt(wish, { wish.reserve(in: $0) }) {
       case .reserved(let segment, let reservation):
         return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
+      case .awaitsReaders: yieldCore()
       case .awaits(let request, let isOwn):
         try await core.awaitLease(request, isOwn: isOwn)
       }

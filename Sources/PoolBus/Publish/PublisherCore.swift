@@ -66,6 +66,8 @@ final class PublisherCore: Sendable {
 
   enum Attempt<Room: Sendable> {
     case reserved(LeasedSegment, Room)
+    /// Readers may be about to be done with a segment: try again.
+    case awaitsReaders
     /// The segment for it is on its way. `isOwn`: this attempt asked for it, so its refusal is this attempt's.
     case awaits(request: UInt64, isOwn: Bool)
   }
@@ -162,6 +164,7 @@ final class PublisherCore: Sendable {
       {
         return .awaits(request: request.key, isOwn: false)
       }
+      if mayWaitForReaders(on: wish.lane, in: &state) { return .awaitsReaders }
       makeRoom(for: wish, in: &state)
       let capacity = state[wish.lane].capacity(for: wish.capacity, limit: limit)
       let minimum = min(max(wish.capacity, SegmentSizing.smallest), capacity)
