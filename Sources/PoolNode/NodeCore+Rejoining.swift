@@ -183,7 +183,7 @@ extension NodeCore {
     streams[stream]?.lastSealedSequence = filling.values.compactMap(\.sequences?.upperBound).max() ?? 0
     let decided = ledger.streamReturned(stream, contents: filling, now: now)
     return execute(decided, contents: contents, now: now)
-      + close(stream, mappingsGone: true, contents: contents, now: now)
+      + close(stream, mappingsGone: true, mayReturn: true, contents: contents, now: now)
   }
 
   /// What a subscription that has returned missed of a stream, because it was gone before both were back.

@@ -45,5 +45,33 @@ extension EndToEnd {
         try await subscriber.ask("take 5000", "took 5000 0")
       }
     }
+
+    /// - Parameter isFinished: the subscriber has looked beyond the end that the node in between told.
+    @Test(
+      "A publisher that one node has given up, and that the next one gets back, is delivered once",
+      arguments: [true, false])
+    func givenUp(isFinished: Bool) async throws {
+      try await Workplace.with(contribution: 64 << 20) { place in
+        let subscriber = try await place.subscriber("* --sizes 1000")
+        let publisher = try await place.publisher("topic --sizes 1000")
+        try await publisher.ask("publish 100", "published 100")
+        try await subscriber.ask("take 100", "took 100 0")
+        try await replaceNode(in: place, while: [publisher])
+        try await subscriber.line("node-rejoined")
+        try await subscriber.line("node-stream-lost")
+        if isFinished {
+          subscriber.tell("run")
+          try await subscriber.ask("release", "took 0 0")
+        }
+        await place.leaveInspector()
+        try await place.node?.kill()
+        try await place.startNode()
+        try await subscriber.line("node-rejoined")
+        publisher.signal(SIGCONT)
+        try await publisher.line("node-rejoined")
+        try await publisher.ask("publish 100", "published 200")
+        try await subscriber.ask("take 100", "took 100 0")
+      }
+    }
   }
 }

@@ -4228,7 +4228,7 @@ const ProtobufCMessageDescriptor poolbus__stream_introduced__descriptor =
   (ProtobufCMessageInit) poolbus__stream_introduced__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__stream_ended__field_descriptors[2] =
+static const ProtobufCFieldDescriptor poolbus__stream_ended__field_descriptors[3] =
 {
   {
     "subscription",
@@ -4254,15 +4254,28 @@ static const ProtobufCFieldDescriptor poolbus__stream_ended__field_descriptors[2
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "may_return",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__StreamEnded, may_return),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__stream_ended__field_indices_by_name[] = {
+  2,   /* field[2] = may_return */
   1,   /* field[1] = stream */
   0,   /* field[0] = subscription */
 };
 static const ProtobufCIntRange poolbus__stream_ended__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
 {
@@ -4272,7 +4285,7 @@ const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
   "Poolbus__StreamEnded",
   "poolbus",
   sizeof(Poolbus__StreamEnded),
-  2,
+  3,
   poolbus__stream_ended__field_descriptors,
   poolbus__stream_ended__field_indices_by_name,
   1,  poolbus__stream_ended__number_ranges,

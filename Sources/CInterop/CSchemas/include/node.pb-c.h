@@ -657,17 +657,22 @@ struct  Poolbus__StreamIntroduced
 
 
 /*
- * No further segment of the stream will be handed. The subscription reads on to the last of those it has.
+ * No further segment of the stream will be handed. The subscription reads on to the last of those it has. Where the
+ * publisher may return, the subscription keeps in mind how far it is: it is told of the stream again then.
  */
 struct  Poolbus__StreamEnded
 {
   ProtobufCMessage base;
   uint64_t subscription;
   uint64_t stream;
+  /*
+   * to a later node: its publisher lives, or may live
+   */
+  protobuf_c_boolean may_return;
 };
 #define POOLBUS__STREAM_ENDED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__stream_ended__descriptor) \
-    , 0, 0 }
+    , 0, 0, 0 }
 
 
 /*
