@@ -101,7 +101,8 @@ let package = Package(
       name: "HandleTransportTests", dependencies: ["CZeroMQ", "HandleTransport", "Platform"],
       swiftSettings: swiftSettings),
     .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode", "TestSupport"], swiftSettings: swiftSettings),
-    .testTarget(name: "PoolBusTests", dependencies: ["PoolBus", "TestSupport"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "PoolBusTests", dependencies: ["PoolBus", "PoolNode", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
     .testTarget(name: "DocumentationTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
 

@@ -99,10 +99,7 @@ public struct PacketListener: ~Copyable, Sendable {
   /// Whether the process at the other end has ended. Its number would not tell: another process may have it by now.
   private static func hasEnded(_ socket: borrowing PacketSocket) -> Bool {
     do throws(Errno) {
-      let process = try socket.peerProcess()
-      let poller = try Poller()
-      try poller.add(process.raw, token: 0, .readable)
-      return try poller.wait(timeoutNanoseconds: 0) { _ in } > 0
+      return try socket.peerProcess().hasProcessEnded()
     } catch {
       return error == .noSuchProcess
     }

@@ -179,9 +179,15 @@ final class PublisherCore: Sendable {
         segment.log.cancel(reservation)
         throw .closed
       }
+      let isRetired = segment.isRetired
+      if isRetired, isCutOff(segment) {
+        segment.log.cancel(reservation)
+        restIfDone(segment, in: &state)
+        throw .nodeLost
+      }
       let sequence = state.nextSequence
       let now = Clock.realtimeNanoseconds
-      let isLast = segment.isRetired && segment.log.outstanding == 1
+      let isLast = isRetired && segment.log.outstanding == 1
       let slot = segment.log.commit(
         reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
         isLast: isLast)
@@ -204,6 +210,11 @@ final class PublisherCore: Sendable {
         segment.log.cancel(run)
         throw .closed
       }
+      if segment.isRetired, isCutOff(segment) {
+        segment.log.cancel(run)
+        restIfDone(segment, in: &state)
+        throw .nodeLost
+      }
       let first = state.nextSequence
       let now = Clock.realtimeNanoseconds
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
@@ -223,6 +234,10 @@ final class PublisherCore: Sendable {
   @inline(__always)
   private func requireOpen(_ segment: LeasedSegment, in state: inout State) throws(BusError) {
     WakePage.fence()
+    if segment.isRetired, segment.isAdopted {
+      if isCutOff(segment) { throw .nodeLost }
+      return
+    }
     guard segment.log.isClosed else { return }
     // The node has ended this client's connection, and lives: nothing more may seem to be published.
     state.ended = state.ended ?? .nodeLost
