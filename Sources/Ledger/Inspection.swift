@@ -127,6 +127,9 @@ extension Ledger {
     topics[topic].flatMap { $0.retention.keepsNothing ? nil : $0.retention }
   }
 
+  /// Whether a subscription was not closed.
+  public func isOpen(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.hasLeft == false }
+
   public func observes(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.observes ?? false }
 
   public func wantsRetained(_ subscription: SubscriptionID) -> Bool {

@@ -155,6 +155,15 @@ extension NodeCore {
     return actions + tellRetention()
   }
 
+  /// Whether there are clients that have something to bring back to the next node.
+  var mayBeReturnedTo: Bool {
+    clients.values.contains { client in
+      !client.hasLeft
+        && (client.streams.contains { streams[$0]?.isClosed == false }
+          || client.subscriptions.contains(where: ledger.isOpen))
+    }
+  }
+
   /// Those who did not return in time are taken for dead.
   mutating func giveUpAwaited(contents: some SegmentContents, now: UInt64) -> [NodeAction] {
     let overdue = ledger.takeOverdue(now: now)

@@ -9,7 +9,7 @@ import Vocabulary
 /// The node's one thread: waits for sockets, processes and finished work, asks ``NodeCore``, and does what it says.
 final class NodeLoop {
   var core: NodeCore
-  let listener: PacketListener
+  var listener: PacketListener
   let poller: Poller
   let control: NodeControl
   let segments: SegmentStore
@@ -32,6 +32,8 @@ final class NodeLoop {
   static let turnNanoseconds: UInt64 = 2_000_000
   /// How long the node does not listen when it could not let a client in: listening on would spin.
   static let deafNanoseconds: UInt64 = 50_000_000
+  /// How long, at the most, a node that stops listens to what was said before.
+  static let lastWordsNanoseconds: UInt64 = 50_000_000
   /// What one segment that is brought back takes, and those that are being made meanwhile.
   static let descriptorsToTakeIn = 12
 
@@ -84,6 +86,12 @@ final class NodeLoop {
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
       descriptors?.forgetUnclaimed(at: Clock.monotonicNanoseconds)
     }
+    // What clients had said before the end counts: who has closed everything does not come back.
+    let deadline = Clock.monotonicNanoseconds + Self.lastWordsNanoseconds
+    for connection in Array(connections.values) {
+      while connection.isOpen, Clock.monotonicNanoseconds < deadline, receive(from: connection) {}
+    }
+    listener.leavesFile = core.mayBeReturnedTo
     for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
   }
 

@@ -95,6 +95,23 @@ final class Workplace: Sendable {
     return node
   }
 
+  /// Starts `poolbusd` instead, and lets the inspector join it; who starts it ends it.
+  func startDaemon() async throws -> PeerProcess {
+    let daemon = try program([
+      "\(Executable.folder)/poolbusd", "--socket", socket, "--contribution", "\(contribution)", "--log-level", "error",
+    ])
+    while true {
+      do {
+        try await joinInspector()
+        return daemon
+      } catch {
+        // It does not listen yet, and can't say when it does.
+        guard !daemon.hasEnded else { throw error }
+        try await Task.sleep(for: .milliseconds(2))
+      }
+    }
+  }
+
   var node: PeerProcess? { state.withLock { $0.node } }
 
   /// Looks after a process that a peer has left behind on purpose.
