@@ -110,8 +110,8 @@ let package = Package(
     .testTarget(
       name: "HostileTests",
       dependencies: [
-        "CPeer", "HandleTransport", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestSupport", "Vocabulary",
-        "busctl",
+        "CPeer", "HandleTransport", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestProcesses", "TestSupport",
+        "Vocabulary", "busctl", "poolbus-peer",
       ],
       exclude: ["CASES.md"], swiftSettings: swiftSettings),
 
