@@ -81,6 +81,7 @@ final class NodeLoop {
         logger.critical("the node stops: it can't wait for its clients: \(error)")
         break
       }
+      segments.lookAtClocks()
       for event in ready { handle(event) }
       if let deafUntil, deafUntil <= Clock.monotonicNanoseconds { listen() }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
