@@ -3,7 +3,7 @@
 ///
 /// It errs on one side: a message may seem to have been published later than it was, not earlier. So a subscription that
 /// joined while a stream was away may be given what was published before, but misses nothing of what came after. (What it can
-/// not know: a clock that was set back before this node began, or forth and back between two looks.)
+/// not know: a clock that was set forward before this node began, or set back and forward between two looks.)
 struct StampClock {
   private struct Setting {
     /// It was made after this moment, and before that of the look that found it.

@@ -145,6 +145,13 @@ import Vocabulary
     world.settle()
     for _ in 0..<40 { world.publishAll(only: new) }
     #expect(world.core.ledger.poolUsage.sealed > 0)
+    // The books say why, and for how long.
+    let books = try #require(world.books(as: new))
+    for segment in books.segments where segment.state == .sealed {
+      let holders = books.holders.filter { $0.segment == segment.segment && $0.reason != .mapped }
+      #expect(holders.map(\.reason) == [.kept] && holders.allSatisfy { $0.client == nil && $0.subscription == nil })
+      #expect(holders.allSatisfy { $0.remainingNanoseconds > 0 && $0.remainingNanoseconds <= 5_000_000_000 })
+    }
     world.advance(by: 6_000_000_000)
     #expect(world.core.ledger.poolUsage.sealed == 0 && world.complaints == [])
     world.end()
@@ -156,9 +163,18 @@ import Vocabulary
     let (publisher, subscriber) = try pair(&world)
     for _ in 0..<40 { world.publishAll() }
     world.restart()
+    let id = try #require(world.clients[subscriber]?.readers.keys.first)
+    let witness = world.join()
+    world.settle()
     world.rejoin(publisher)
     world.settle()
     #expect(world.core.ledger.poolUsage.sealed > 0)
+    let books = try #require(world.books(as: witness))
+    for segment in books.segments where segment.state == .sealed {
+      let holders = books.holders.filter { $0.segment == segment.segment && $0.subscription == id }
+      #expect(holders.map(\.reason) == [.awaited] && holders.allSatisfy { $0.client == nil })
+    }
+    world.kill(witness)
     world.advance(by: 6_000_000_000)
     world.settle()
     // Only what the publisher writes to is left.
@@ -187,6 +203,28 @@ import Vocabulary
     world.readAll()
     #expect(world.clients[subscriber]?.readers.values.allSatisfy { $0.cursors.isEmpty } == true)
     #expect(world.complaints == [] && world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
+  @Test func whatReadersHaveOfAPublisherThatIsAwaitedIsHeldByIt() throws {
+    var world = RestartWorld()
+    let (publisher, subscriber) = try pair(&world)
+    for _ in 0..<12 { world.publishAll() }
+    world.restart()
+    world.rejoin(subscriber)
+    world.settle()
+    let books = try #require(world.books(as: subscriber))
+    #expect(!books.segments.isEmpty)
+    for segment in books.segments {
+      let holders = books.holders.filter { $0.segment == segment.segment && $0.client == nil }
+      #expect(holders.map(\.reason) == [.awaited] && holders.allSatisfy { $0.subscription == nil })
+    }
+    world.rejoin(publisher)
+    world.settle()
+    #expect(world.books(as: subscriber)?.holders.allSatisfy { $0.reason != .awaited } == true)
+    world.readAll()
+    #expect(world.complaints == [] && world.isEverythingRead)
+    world.end()
+    #expect(world.isFree)
   }
 
   @Test func whatOneReaderHasOfADeadPublisherIsHandedToTheOthers() throws {

@@ -1,3 +1,4 @@
+import BusProtocol
 import Vocabulary
 
 @testable import PoolNode
@@ -40,6 +41,14 @@ extension RestartWorld {
         }
       }
     }
+  }
+
+  /// The books, as a client sees them.
+  func books(as name: Int) -> Snapshot? {
+    var assembler = SnapshotAssembler()
+    guard let client = clients[name]?.id else { return nil }
+    let parts = core.snapshot(for: 1, of: client, contents: contents, now: now)
+    return parts.compactMap { assembler.add($0) }.last
   }
 
   /// Everybody closes and goes.
