@@ -6,6 +6,15 @@ import Vocabulary
 // What all clients do, and how they all stand.
 
 extension RestartWorld {
+  /// A publisher and a subscriber of one topic, each a client of its own.
+  mutating func pair() throws -> (publisher: Int, subscriber: Int) {
+    let (publisher, subscriber) = (join(), join())
+    ask(subscriber, .subscription(try TopicPattern("**")))
+    ask(publisher, .publisher(try TopicName("a")))
+    settle()
+    return (publisher, subscriber)
+  }
+
   /// Everybody hears all that is on its way.
   mutating func settle() {
     var goesOn = true
