@@ -193,7 +193,7 @@ final class PublisherCore: Sendable {
         isLast: isLast)
       state.nextSequence = sequence &+ 1
       let identity = segment.log.identity
-      try requireOpen(segment, in: &state)
+      try requireOpen(segment, isRetired: isRetired, in: &state)
       if isLast { rest(segment, in: &state) }
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
@@ -210,7 +210,8 @@ final class PublisherCore: Sendable {
         segment.log.cancel(run)
         throw .closed
       }
-      if segment.isRetired, isCutOff(segment) {
+      let isRetired = segment.isRetired
+      if isRetired, isCutOff(segment) {
         segment.log.cancel(run)
         restIfDone(segment, in: &state)
         throw .nodeLost
@@ -220,7 +221,7 @@ final class PublisherCore: Sendable {
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
       let identity = segment.log.identity
-      try requireOpen(segment, in: &state)
+      try requireOpen(segment, isRetired: isRetired, in: &state)
       restIfDone(segment, in: &state)
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
@@ -232,9 +233,12 @@ final class PublisherCore: Sendable {
 
   /// Whether what was just committed is among what the node hands on; the fence is for the listeners, too.
   @inline(__always)
-  private func requireOpen(_ segment: LeasedSegment, in state: inout State) throws(BusError) {
+  private func requireOpen(
+    _ segment: LeasedSegment, isRetired: Bool, in state: inout State
+  ) throws(BusError) {
     WakePage.fence()
-    if segment.isRetired, segment.isAdopted {
+    // Adopted segments always are, and the others seldom.
+    if isRetired, segment.isAdopted {
       if isCutOff(segment) { throw .nodeLost }
       return
     }
