@@ -159,4 +159,25 @@ import Vocabulary
     world.end()
     #expect(world.isFree)
   }
+
+  /// Only a publisher that was seen to end, or has said that it is over, can not come back.
+  @Test func theEndOfAStreamSaysWhetherItMayGoOn() throws {
+    enum End: CaseIterable { case closes, dies, leaves }
+    for end in End.allCases {
+      var world = NodeWorld()
+      let (publisher, subscriber) = (world.join(), world.join())
+      let stream = try world.openPublisher(publisher, "a")
+      _ = try world.subscribe(subscriber, "a")
+      let actions =
+        switch end {
+        case .closes: world.tell(publisher, .closePublisher(stream))
+        case .dies: world.die(publisher)
+        case .leaves: world.leave(publisher)
+        }
+      let told = actions.compactMap { action -> Bool? in
+        if case .streamEnded(let ended)? = action.message(to: subscriber) { ended.mayReturn } else { nil }
+      }
+      #expect(told == [end == .leaves], "\(end)")
+    }
+  }
 }
