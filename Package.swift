@@ -101,7 +101,8 @@ let package = Package(
       name: "HandleTransportTests", dependencies: ["CZeroMQ", "HandleTransport", "Platform"],
       swiftSettings: swiftSettings),
     .testTarget(name: "PoolNodeTests", dependencies: ["PoolNode", "TestSupport"], swiftSettings: swiftSettings),
-    .testTarget(name: "PoolBusTests", dependencies: ["PoolBus", "TestSupport"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "PoolBusTests", dependencies: ["PoolBus", "PoolNode", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "ToolsTests", dependencies: ["ToolSupport", "busctl", "poolbusd"], swiftSettings: swiftSettings),
     .testTarget(name: "DocumentationTests", dependencies: ["PoolBus"], swiftSettings: swiftSettings),
 
@@ -109,8 +110,8 @@ let package = Package(
     .testTarget(
       name: "HostileTests",
       dependencies: [
-        "CPeer", "HandleTransport", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestSupport", "Vocabulary",
-        "busctl",
+        "CPeer", "HandleTransport", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestProcesses", "TestSupport",
+        "Vocabulary", "busctl", "poolbus-peer",
       ],
       exclude: ["CASES.md"], swiftSettings: swiftSettings),
 

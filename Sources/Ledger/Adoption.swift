@@ -1,26 +1,6 @@
 import Vocabulary
 
-// After the node has started anew its clients return, in any order, with what they had of the node before. A stream or a
-// subscription is away from when the first that knows it speaks of it until all that its own client has is here. What is
-// away is given nothing, but kept everything: it is promised what it may have missed.
-
-/// What is missing of a stream, or a subscription, that the node before knew.
-enum Absence: Equatable, Sendable {
-  /// Others spoke of it; its own client is waited for until this time.
-  case awaited(until: UInt64)
-  /// Its client is telling what it has.
-  case returning
-}
-
-/// Why a client can't go on with what it says it had.
-public enum ReturnRefusal: Error, Equatable, Sendable {
-  /// Another has it, or it has ended.
-  case notTheirs
-  /// It is of another topic, size or stream than others say.
-  case contradiction
-  /// Beyond what the pool can take in.
-  case tooMuch
-}
+// Segments of the node before are taken over, from whoever has them mapped.
 
 /// How far a subscription is with a segment that it offers.
 public enum ReadingProgress: Sendable { case unread, passed, released }
@@ -40,141 +20,7 @@ public struct SegmentFilling: Equatable, Sendable {
   }
 }
 
-extension SubscriptionID {
-  /// Stands for whoever may have been a subscription of the node before: no subscription has this number.
-  public static let anybody = SubscriptionID(rawValue: 0)
-}
-
 extension Ledger {
-  /// As many streams and subscriptions may be spoken of by others at once.
-  static let maximumAwaited = 65_536
-
-  // MARK: - Who returns
-
-  /// The node before may have had subscriptions that nobody else knows. Until the deadline, what is published in new
-  /// streams is kept for them.
-  public mutating func awaitAnybody(until deadline: UInt64, now: UInt64) {
-    expect(.anybody, of: .everything, until: deadline, now: now)
-  }
-
-  private mutating func expect(
-    _ id: SubscriptionID, of pattern: TopicPattern, until deadline: UInt64, now: UInt64
-  ) {
-    awaited.insert(.subscription(id))
-    var record = SubscriptionRecord(
-      id: id, client: .nobody, pattern: pattern, readable: .all, observes: false, wantsRetained: false, limit: .none,
-      joined: now)
-    record.absence = .awaited(until: deadline)
-    subscriptions[id] = record
-  }
-
-  /// A publisher goes on with its stream. It offers its segments next, then ``streamReturned(_:contents:now:)``.
-  ///
-  /// - Parameters:
-  ///   - opened: when that was.
-  ///   - listeners: subscriptions that were promised the stream: those that are not back are awaited.
-  ///   - deadline: until when these are awaited.
-  public mutating func returnStream(
-    _ id: StreamID, client: ClientID, topic: TopicName, whenFull: FullPolicy, retention: Retention?,
-    opened: UInt64 = 0, user: UserID, limit: UserLimit, listeners: [SubscriptionID], awaitedUntil deadline: UInt64,
-    now: UInt64
-  ) throws(ReturnRefusal) -> [LedgerAction] {
-    if let known = streams[id] {
-      guard known.isAwaited else { throw .notTheirs }
-      guard known.topic == topic else { throw .contradiction }
-    } else {
-      addAway(id, topic: topic, now: now)
-    }
-    streams[id]?.client = client
-    streams[id]?.opened = min(opened, now)
-    give(id, to: user, limit: limit)
-    streams[id]?.whenFull = whenFull
-    streams[id]?.absence = .returning
-    awaited.remove(.publisher(id))
-    for listener in Set(listeners).sorted() {
-      if subscriptions[listener] == nil {
-        guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
-        expect(listener, of: TopicPattern(topic), until: deadline, now: now)
-      }
-      if subscriptions[listener]?.isAwaited == true { list(listener, on: id) }
-    }
-    // One that is no older than others may be late knows not all who want it.
-    let isYoung = min(opened, now).saturatingAdd(deadline - min(now, deadline)) >= now
-    if isYoung, subscriptions[.anybody]?.isAwaited == true { list(.anybody, on: id) }
-    var actions: [LedgerAction] = []
-    if let retention {
-      topics[topic]?.retention = retention
-      if retention.age == nil { aging.remove(topic) } else { aging.insert(topic) }
-      reviewRetention(of: topic, now: now, &actions)
-    }
-    return settle(actions, now: now)
-  }
-
-  /// A subscription reads on. It tells its cursors and segments next, then ``subscriptionReturned(_:contents:now:)``.
-  ///
-  /// - Parameter joined: when that was.
-  public mutating func returnSubscription(
-    _ id: SubscriptionID, client: ClientID, pattern: TopicPattern, readable: TopicFilter = .all, observes: Bool,
-    wantsRetained: Bool, backlog: BacklogLimit, joined: UInt64 = 0, now: UInt64
-  ) throws(ReturnRefusal) {
-    guard subscriptions[id].map({ $0.isAwaited }) ?? true else { throw .notTheirs }
-    var record =
-      subscriptions[id]
-      ?? SubscriptionRecord(
-        id: id, client: client, pattern: pattern, readable: readable, observes: observes,
-        wantsRetained: wantsRetained, limit: backlog, joined: now)
-    record.client = client
-    record.pattern = pattern
-    record.readable = readable
-    record.observes = observes
-    record.wantsRetained = wantsRetained
-    record.limit = backlog
-    record.joined = min(joined, now)
-    record.absence = .returning
-    record.hasReturned = true
-    subscriptions[id] = record
-    awaited.remove(.subscription(id))
-    for stream in streams.values where record.matches(stream.topic) { list(id, on: stream.id) }
-  }
-
-  /// Where a returning subscription stands in a stream. A stream that nobody else knows yet is awaited.
-  public mutating func returnCursor(
-    _ id: SubscriptionID, stream: StreamID, topic: TopicName, nextSequence: UInt64, awaitedUntil deadline: UInt64,
-    now: UInt64
-  ) throws(ReturnRefusal) {
-    guard let subscription = subscriptions[id], subscription.absence == .returning else { throw .notTheirs }
-    guard subscription.matches(topic), streams[stream].map({ $0.topic == topic }) ?? true else {
-      throw .contradiction
-    }
-    if streams[stream] == nil {
-      guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
-      addAway(stream, topic: topic, now: now)
-      streams[stream]?.absence = .awaited(until: deadline)
-      awaited.insert(.publisher(stream))
-    }
-    subscriptions[id]?.positions[stream] = nextSequence
-  }
-
-  private mutating func addAway(_ id: StreamID, topic: TopicName, now: UInt64) {
-    if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
-    topics[topic]?.streams.insert(id)
-    var stream = StreamRecord(
-      id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: 0)
-    stream.absence = .returning
-    // Its publisher names those who are unknown yet.
-    stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) && $0.id != .anybody }
-      .map(\.id).sorted()
-    streams[id] = stream
-    addToUser(stream, limit: .none)
-  }
-
-  private mutating func list(_ subscription: SubscriptionID, on stream: StreamID) {
-    guard let listed = streams[stream]?.subscriptions, !listed.contains(subscription) else { return }
-    streams[stream]?.subscriptions = (listed + [subscription]).sorted()
-  }
-
-  // MARK: - What they have
-
   /// A publisher has the segment mapped for writing.
   ///
   /// - Parameter sealedSlots: how many messages it holds if it is complete; nil while it is written.
@@ -296,20 +142,4 @@ extension Ledger {
     beyond -= paid
     usage.free &-= paid
   }
-}
-
-extension ClientID {
-  /// Of what is awaited: no client has this number.
-  public static let nobody = ClientID(rawValue: 0)
-}
-
-extension StreamRecord {
-  var isAwaited: Bool { if case .awaited = absence { true } else { false } }
-}
-
-extension SubscriptionRecord {
-  var isAwaited: Bool { if case .awaited = absence { true } else { false } }
-
-  /// One that is awaited may match anything: its pattern comes with it.
-  func mayMatch(_ topic: TopicName) -> Bool { isAwaited || matches(topic) }
 }

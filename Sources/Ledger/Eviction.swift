@@ -53,7 +53,7 @@ extension Ledger {
     }
   }
 
-  private mutating func evict(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
+  mutating func evict(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
     guard let segment = segments[id] else { return }
     let promised = segment.promises.keys.sorted()
     for subscription in promised { lag(subscription, on: id, &actions) }

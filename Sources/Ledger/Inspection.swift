@@ -55,6 +55,8 @@ extension Ledger {
       case promised
       /// It has only not unmapped it.
       case mapped
+      /// It is of the node before, and not back yet: it is given up then.
+      case awaited(until: UInt64)
     }
 
     public var holder: Holder
@@ -106,9 +108,17 @@ extension Ledger {
   }
 
   private func holders(of segment: SegmentRecord) -> [HolderRow] {
-    let promised = segment.promises.sorted { $0.key < $1.key }.map {
-      HolderRow(holder: .subscription($0.key), reason: .promised, since: $0.value)
+    let promised = segment.promises.sorted { $0.key < $1.key }.map { id, since in
+      let reason = absence(of: .subscription(id)).map { HolderRow.Reason.awaited(until: $0) } ?? .promised
+      return HolderRow(holder: .subscription(id), reason: reason, since: since)
     }
+    let publisher = Holder.publisher(segment.stream)
+    let awaited =
+      segment.state != .leased
+      ? nil
+      : absence(of: publisher).map {
+        HolderRow(holder: publisher, reason: .awaited(until: $0), since: segment.leasedAt)
+      }
     let mapped = segment.mappings.sorted { $0.key < $1.key }.compactMap { holder, since -> HolderRow? in
       if case .subscription(let id) = holder, segment.promises[id] != nil { return nil }
       if case .publisher = holder, segment.state == .leased {
@@ -116,7 +126,7 @@ extension Ledger {
       }
       return HolderRow(holder: holder, reason: .mapped, since: since)
     }
-    return promised + mapped
+    return promised + mapped + (awaited.map { [$0] } ?? [])
   }
 
   public func client(of stream: StreamID) -> ClientID? { streams[stream]?.client }
@@ -126,6 +136,9 @@ extension Ledger {
   public func retention(of topic: TopicName) -> Retention? {
     topics[topic].flatMap { $0.retention.keepsNothing ? nil : $0.retention }
   }
+
+  /// Whether a subscription was not closed.
+  public func isOpen(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.hasLeft == false }
 
   public func observes(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.observes ?? false }
 

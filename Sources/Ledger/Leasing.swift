@@ -56,11 +56,13 @@ extension Ledger {
   /// Serves the leases that wait, in order, after every event: each event may have given memory back, or time.
   ///
   /// A lease that a quota keeps back keeps nobody else back; one that lacks memory of the pool is served before those
-  /// behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once.
+  /// behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once, and who evicts
+  /// is served with its own topic's memory.
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
     refuseIfOutOfBalance(&actions)
+    completeTrades(now: now, &actions)
     var index = 0
     var isPoolAwaited = false
     while index < waiting.count {
@@ -68,6 +70,8 @@ extension Ledger {
       if isPoolAwaited {
         if isOver(lease, now: now) {
           refuse(lease, now: now, &actions)
+          waiting.remove(at: index)
+        } else if trade(at: index, now: now, &actions) {
           waiting.remove(at: index)
         } else {
           index += 1
@@ -189,7 +193,7 @@ extension Ledger {
       .regrant(SegmentIdentity(id: id, epoch: segment.epoch + 1), lease: lease.id, stream: lease.stream))
   }
 
-  private mutating func create(for lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) {
+  mutating func create(for lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) {
     let id = nextSegment()
     var segment = SegmentRecord(
       id: id, capacity: lease.capacity, stream: lease.stream, topic: lease.topic, leasedAt: now, lease: nextEvent(),

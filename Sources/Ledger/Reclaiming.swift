@@ -99,6 +99,7 @@ extension Ledger {
     usage.free &+= segment.capacity
     note(segment, from: segment.state, to: nil)
     payBack()
+    noteReturn(of: segment)
     pinned.remove(id)
     topics[segment.topic]?.bytes -= segment.capacity
     uncountForUser(segment)

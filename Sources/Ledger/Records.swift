@@ -58,6 +58,8 @@ struct SegmentRecord: Sendable {
   var sealedSlots: UInt32?
   /// The publisher went without sealing it.
   var isOrphaned = false
+  /// It was taken for this lease, in exchange.
+  var tradedFor: UInt64?
   var leasedAt: UInt64
   var completedAt: UInt64 = 0
   /// Its lease and its completion among all leases and completions, counted.
@@ -154,4 +156,5 @@ struct WaitingLease: Sendable {
   let deadline: UInt64?
   /// Publishers were asked for what they have leased ahead.
   var hasAsked = false
+  var trade = Trade()
 }

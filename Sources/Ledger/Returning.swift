@@ -192,7 +192,8 @@ extension Ledger {
   /// When the next of them is given up.
   var nextAwaitedDeadline: UInt64? { awaited.compactMap { absence(of: $0) }.min() }
 
-  private func absence(of holder: Holder) -> UInt64? {
+  /// Until when a stream or a subscription of the node before is waited for; nil if it is not.
+  func absence(of holder: Holder) -> UInt64? {
     let absence =
       switch holder {
       case .publisher(let stream): streams[stream]?.absence

@@ -9,8 +9,17 @@ public enum Clock {
   /// Nanoseconds since 1970, as the machine believes.
   public static var realtimeNanoseconds: UInt64 { read(CLOCK_REALTIME) }
 
-  /// What to add to the monotonic clock's time for the other's.
-  public static var realtimeOffset: UInt64 { realtimeNanoseconds &- monotonicNanoseconds }
+  /// Both at one moment, but for a microsecond as a rule.
+  public static var both: (monotonic: UInt64, realtime: UInt64) {
+    var best: (duration: UInt64, monotonic: UInt64, realtime: UInt64)?
+    // This thread may lose its core between two readings.
+    for _ in 0..<8 {
+      let (before, realtime, after) = (monotonicNanoseconds, realtimeNanoseconds, monotonicNanoseconds)
+      if best.map({ after - before < $0.duration }) ?? true { best = (after - before, before, realtime) }
+      if after - before < 1_000 { break }
+    }
+    return best.map { ($0.monotonic, $0.realtime) } ?? (monotonicNanoseconds, realtimeNanoseconds)
+  }
 
   private static func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()

@@ -6,6 +6,8 @@ public struct PacketListener: ~Copyable, Sendable {
   public let path: String
   /// Whether another was there before, and left its file.
   public let followsAnother: Bool
+  /// Whether the file stays when this owner goes: a sign to the next one that it follows another.
+  public var leavesFile = false
   private let descriptor: OwnedDescriptor
   /// The socket's file as it was made, so that a successor's is never removed in its place; nil if it stays.
   private let file: FileIdentity?
@@ -99,10 +101,7 @@ public struct PacketListener: ~Copyable, Sendable {
   /// Whether the process at the other end has ended. Its number would not tell: another process may have it by now.
   private static func hasEnded(_ socket: borrowing PacketSocket) -> Bool {
     do throws(Errno) {
-      let process = try socket.peerProcess()
-      let poller = try Poller()
-      try poller.add(process.raw, token: 0, .readable)
-      return try poller.wait(timeoutNanoseconds: 0) { _ in } > 0
+      return try socket.peerProcess().hasProcessEnded()
     } catch {
       return error == .noSuchProcess
     }
@@ -116,8 +115,11 @@ public struct PacketListener: ~Copyable, Sendable {
   }
 
   deinit {
+    guard let file else { return }
+    // A forked child may hold it still: nobody listens all the same.
+    _ = shutdown(descriptor.raw, Int32(SHUT_RDWR))
     var isSocket = false
-    if let file, FileIdentity(path: path, isSocket: &isSocket) == file {
+    if !leavesFile, FileIdentity(path: path, isSocket: &isSocket) == file {
       // SAFETY: the kernel copies the path.
       _ = unsafe unlink(path)
     }

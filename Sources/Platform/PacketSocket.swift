@@ -108,6 +108,9 @@ public struct PacketSocket: ~Copyable, Sendable {
     return .packet(byteCount: count, descriptor: file)
   }
 
+  /// Whether the other side has ended the conversation; what it said before may be unread still.
+  public var isHungUp: Bool { poolbus_is_hung_up(descriptor.raw) != 0 }
+
   /// Ends the conversation both ways; the descriptor stays until the owner lets go.
   public borrowing func shutDown() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
 
@@ -122,6 +125,13 @@ public struct PacketSocket: ~Copyable, Sendable {
   /// The process that connected; readable when it has ended, whoever else holds its socket.
   public borrowing func peerProcess() throws(Errno) -> OwnedDescriptor {
     OwnedDescriptor(adopting: try check(poolbus_peer_process(descriptor.raw)))
+  }
+}
+
+extension OwnedDescriptor {
+  /// Whether the process that ``PacketSocket/peerProcess()`` gave has ended, or does within that time.
+  public borrowing func hasProcessEnded(withinMilliseconds time: Int32 = 0) -> Bool {
+    poolbus_has_ended(raw, time) != 0
   }
 }
 

@@ -77,9 +77,10 @@ public final class Node: Sendable {
 
   deinit { control.stop() }
 
-  /// Asks the node to stop; its clients see `nodeLost`, and keep what they have mapped.
+  /// Asks the node to stop; its clients see `nodeLost`, and keep what they have mapped. If they have something to bring back
+  /// to another node, the socket's file stays: it tells that one so.
   public func stop() { control.stop() }
 
-  /// Returns when the node has stopped and its socket is gone.
+  /// Returns when the node has stopped and nobody listens at its socket any more.
   public func waitUntilStopped() async { await control.waitUntilFinished() }
 }

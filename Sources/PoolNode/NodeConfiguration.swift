@@ -20,7 +20,7 @@ public struct NodeConfiguration: Sendable {
   public var socketAccess = SocketAccess()
   /// It runs within an application, and ends with it: another client may take its place then.
   public var isEmbedded = false
-  /// There was a node at the socket that did not end in good order: its clients may come back.
+  /// There was a node at the socket, and it had clients when it ended: they may come back.
   var followsAnother = false
   /// How long, after the node has started anew, what its clients had is kept for those that are not back yet.
   public var rejoinGrace: Duration = .seconds(5)

@@ -49,8 +49,7 @@ extension NodeCore {
     snapshot.holders = segmentRows.flatMap { segment in
       segment.holders.compactMap { holder in
         holderRow(
-          holder, of: segment.identity.id, hasRead: hasRead(segment, holder.holder, contents: contents),
-          sinceNanosecondsAgo: age(holder.since))
+          holder, of: segment.identity.id, hasRead: hasRead(segment, holder.holder, contents: contents), now: now)
       }
     }
     if configuration.access != nil { snapshot.restrict(to: topics(for: client, .inspect), for: client) }
@@ -93,15 +92,27 @@ extension NodeCore {
   }
 
   private func holderRow(
-    _ row: Ledger.HolderRow, of segment: SegmentID, hasRead: Bool, sinceNanosecondsAgo: UInt64
+    _ row: Ledger.HolderRow, of segment: SegmentID, hasRead: Bool, now: UInt64
   ) -> HolderRow? {
-    let reason: HolderRow.Reason =
-      switch row.reason {
-      case .writes: .writes
-      case .promised where hasRead: .mapped
-      case .promised: .promised
-      case .mapped: .mapped
-      }
+    let sinceNanosecondsAgo = now > row.since ? now - row.since : 0
+    let reason: HolderRow.Reason
+    switch row.reason {
+    case .writes: reason = .writes
+    case .promised where hasRead: reason = .mapped
+    case .promised: reason = .promised
+    case .mapped: reason = .mapped
+    case .awaited(let until):
+      let remaining = until > now ? until - now : 0
+      let (awaited, isKept): (SubscriptionID?, Bool) =
+        switch row.holder {
+        case .publisher: (nil, false)
+        case .subscription(.anybody): (nil, true)
+        case .subscription(let subscription): (subscription, false)
+        }
+      return HolderRow(
+        segment: segment, client: nil, subscription: awaited, reason: isKept ? .kept : .awaited,
+        sinceNanosecondsAgo: sinceNanosecondsAgo, remainingNanoseconds: remaining)
+    }
     switch row.holder {
     case .publisher(let stream):
       guard let client = streams[stream]?.client, client != .nobody else { return nil }

@@ -84,7 +84,9 @@ extension NodeCore {
         actions += tellLagged(lagged)
 
       case .endStream(let stream, let subscription):
-        actions += tell(subscription, .streamEnded(StreamEnded(subscription: subscription, stream: stream)))
+        let mayReturn = streams[stream]?.mayReturn ?? false
+        let ended = StreamEnded(subscription: subscription, stream: stream, mayReturn: mayReturn)
+        actions += tell(subscription, .streamEnded(ended))
 
       case .destroy(let segment):
         actions.append(.destroy(segment))

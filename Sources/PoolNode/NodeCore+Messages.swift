@@ -30,7 +30,7 @@ extension NodeCore {
 
     case .closePublisher(let stream):
       guard owns(client, stream) else { return notOwn(client, stream) }
-      return close(stream, mappingsGone: false, contents: contents, now: now)
+      return close(stream, mappingsGone: false, mayReturn: false, contents: contents, now: now)
 
     case .subscribe(let wish):
       if let refusal = objection(to: wish, of: client) { return [.send(.refusal(refusal), to: client)] }

@@ -155,6 +155,15 @@ extension NodeCore {
     return actions + tellRetention()
   }
 
+  /// Whether there are clients that have something to bring back to the next node.
+  var mayBeReturnedTo: Bool {
+    clients.values.contains { client in
+      !client.hasLeft
+        && (client.streams.contains { streams[$0]?.isClosed == false }
+          || client.subscriptions.contains(where: ledger.isOpen))
+    }
+  }
+
   /// Those who did not return in time are taken for dead.
   mutating func giveUpAwaited(contents: some SegmentContents, now: UInt64) -> [NodeAction] {
     let overdue = ledger.takeOverdue(now: now)
@@ -183,7 +192,7 @@ extension NodeCore {
     streams[stream]?.lastSealedSequence = filling.values.compactMap(\.sequences?.upperBound).max() ?? 0
     let decided = ledger.streamReturned(stream, contents: filling, now: now)
     return execute(decided, contents: contents, now: now)
-      + close(stream, mappingsGone: true, contents: contents, now: now)
+      + close(stream, mappingsGone: true, mayReturn: true, contents: contents, now: now)
   }
 
   /// What a subscription that has returned missed of a stream, because it was gone before both were back.

@@ -47,6 +47,8 @@ struct NodeCore {
     var client: ClientID
     var opened: UInt64
     var isClosed = false
+    /// Its publisher was not seen to end: it may go on at a later node.
+    var mayReturn = false
     var segmentCount = 0
     /// The highest sequence in its sealed segments.
     var lastSealedSequence: UInt64 = 0
@@ -153,16 +155,17 @@ struct NodeCore {
       if mappingsGone { actions += forget(subscription) }
     }
     for stream in record.streams.sorted() {
-      actions += close(stream, mappingsGone: mappingsGone, contents: contents, now: now)
+      actions += close(stream, mappingsGone: mappingsGone, mayReturn: !mappingsGone, contents: contents, now: now)
     }
     return actions
   }
 
   mutating func close(
-    _ stream: StreamID, mappingsGone: Bool, contents: some SegmentContents, now: UInt64
+    _ stream: StreamID, mappingsGone: Bool, mayReturn: Bool, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     guard let record = streams[stream], !record.isClosed else { return [] }
     streams[stream]?.isClosed = true
+    streams[stream]?.mayReturn = mayReturn
     var ends: [SegmentID: LogEnd] = [:]
     for segment in ledger.unsealedSegments(of: stream) {
       contents.noteClosed(segment.id)

@@ -9,7 +9,7 @@ import Vocabulary
 /// The node's one thread: waits for sockets, processes and finished work, asks ``NodeCore``, and does what it says.
 final class NodeLoop {
   var core: NodeCore
-  let listener: PacketListener
+  var listener: PacketListener
   let poller: Poller
   let control: NodeControl
   let segments: SegmentStore
@@ -21,6 +21,8 @@ final class NodeLoop {
   var deafUntil: UInt64?
   /// Clients that bring back segments for which there are no descriptors at present.
   var postponed: Set<ClientID> = []
+  /// Whether clients have to wait for descriptors.
+  var shortage = Shortage()
   var hasToldImbalance = false
   /// The descriptor that came with the packet at hand, until an action takes it.
   var arrived: OwnedDescriptor?
@@ -32,6 +34,8 @@ final class NodeLoop {
   static let turnNanoseconds: UInt64 = 2_000_000
   /// How long the node does not listen when it could not let a client in: listening on would spin.
   static let deafNanoseconds: UInt64 = 50_000_000
+  /// How long, at the most, a node that stops listens to what was said before.
+  static let lastWordsNanoseconds: UInt64 = 50_000_000
   /// What one segment that is brought back takes, and those that are being made meanwhile.
   static let descriptorsToTakeIn = 12
 
@@ -79,11 +83,18 @@ final class NodeLoop {
         logger.critical("the node stops: it can't wait for its clients: \(error)")
         break
       }
+      segments.lookAtClocks()
       for event in ready { handle(event) }
       if let deafUntil, deafUntil <= Clock.monotonicNanoseconds { listen() }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
       descriptors?.forgetUnclaimed(at: Clock.monotonicNanoseconds)
     }
+    // What clients had said before the end counts: who has closed everything does not come back.
+    let deadline = Clock.monotonicNanoseconds + Self.lastWordsNanoseconds
+    for connection in Array(connections.values) {
+      while connection.isOpen, Clock.monotonicNanoseconds < deadline, receive(from: connection) {}
+    }
+    listener.leavesFile = core.mayBeReturnedTo
     for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
   }
 
@@ -108,8 +119,10 @@ final class NodeLoop {
   private func acceptAll() {
     do {
       while let socket = try listener.accept() { try admit(socket) }
+      reviewShortage()
     } catch {
-      logger.error("a client could not join: \(error)")
+      putOff(
+        "clients can't join: \(error)", isShortage: error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem)
       // Out of descriptors, as a rule. Clients that go and segments that are closed make room, and so may a new limit.
       deafUntil = Clock.monotonicNanoseconds + Self.deafNanoseconds
       try? poller.modify(listener.raw, token: Token.listener, [])
@@ -124,16 +137,32 @@ final class NodeLoop {
     else {
       return true
     }
-    logger.error("a client waits to come back: this process has too few descriptors left; raise its limit")
+    putOff("clients that come back have to wait")
     postponed.insert(connection.id)
     watch(connection)
     deafUntil = deafUntil ?? Clock.monotonicNanoseconds + Self.deafNanoseconds
     return false
   }
 
+  /// Says why somebody has to wait: of a shortage once, however long it lasts.
+  private func putOff(_ what: String, isShortage: Bool = true) {
+    guard isShortage else { return logger.error("\(what)") }
+    guard shortage.begin(now: Clock.monotonicNanoseconds) else { return }
+    logger.error("\(what): this process has too few descriptors left; raise its limit")
+  }
+
+  private func reviewShortage() {
+    guard shortage.isOn, DescriptorLimit.leaves(Self.descriptorsToTakeIn, beside: listener.raw),
+      let duration = shortage.end(now: Clock.monotonicNanoseconds)
+    else { return }
+    logger.notice(
+      "there are descriptors again, and clients need not wait any more; they had to for \(duration / 1_000_000) ms")
+  }
+
   private func listen() {
     guard deafUntil != nil else { return }
     deafUntil = nil
+    reviewShortage()
     try? poller.modify(listener.raw, token: Token.listener, .readable)
     let waiting = postponed
     postponed = []

@@ -52,6 +52,9 @@ final class SegmentStore: SegmentContents {
   private var stored: [SegmentID: Stored] = [:]
   private var wakePages: [SubscriptionID: WakePage] = [:]
   private let creations: Creations
+  /// By which the stamps of messages are read.
+  private var stamps: StampClock
+  private let clocks: () -> (monotonic: UInt64, realtime: UInt64)
   /// The service manager's store, if there is one.
   let descriptors: DescriptorStore?
   // Small segments don't queue behind the pages of large ones.
@@ -59,9 +62,16 @@ final class SegmentStore: SegmentContents {
   private let large = DispatchQueue(label: "poolbus.segments.large")
   private static let largeByteCount: UInt64 = 4 << 20
 
-  /// - Parameter wake: called on another thread when ``takeFinished()`` has something.
-  init(descriptors: DescriptorStore? = nil, wake: @escaping @Sendable () -> Void) {
+  /// - Parameters:
+  ///   - clocks: the monotonic one and the real-time one.
+  ///   - wake: called on another thread when ``takeFinished()`` has something.
+  init(
+    descriptors: DescriptorStore? = nil, clocks: @escaping () -> (monotonic: UInt64, realtime: UInt64) = { Clock.both },
+    wake: @escaping @Sendable () -> Void
+  ) {
     self.descriptors = descriptors
+    self.clocks = clocks
+    stamps = StampClock(now: clocks())
     creations = Creations(wake: wake)
   }
 
@@ -97,6 +107,9 @@ final class SegmentStore: SegmentContents {
   }
 
   private func queue(for capacity: UInt64) -> DispatchQueue { capacity > Self.largeByteCount ? large : small }
+
+  /// Sees whether the real-time clock was set: as often as anything happens.
+  func lookAtClocks() { stamps.look(now: clocks()) }
 
   // MARK: - Wake pages
 
@@ -150,11 +163,11 @@ final class SegmentStore: SegmentContents {
 
   func firstSequence(in segment: SegmentIdentity, publishedSince time: UInt64) -> UInt64? {
     guard let reader = reader(of: segment) else { return nil }
-    let since = time &+ Clock.realtimeOffset
+    lookAtClocks()
     var first: UInt64?
     var index = reader.committed
     // From the end, as nearly all of it was published before.
-    while index > 0, let slot = try? reader.slot(at: index - 1), slot.publishTime >= since {
+    while index > 0, let slot = try? reader.slot(at: index - 1), stamps.latestTime(of: slot.publishTime) >= time {
       first = slot.sequence
       index -= 1
     }
@@ -164,8 +177,8 @@ final class SegmentStore: SegmentContents {
   func lastPublished(in segment: SegmentIdentity) -> UInt64? {
     guard let reader = reader(of: segment), reader.committed > 0, let last = try? reader.slot(at: reader.committed - 1)
     else { return nil }
-    let offset = Clock.realtimeOffset
-    return last.publishTime > offset ? last.publishTime - offset : 0
+    lookAtClocks()
+    return stamps.latestTime(of: last.publishTime)
   }
 
   private func reader(of segment: SegmentIdentity) -> SegmentReader? {

@@ -83,7 +83,8 @@ public struct SegmentFile: ~Copyable, Sendable {
   }
 
   /// Says in the header that the node takes nothing more of the publisher's. Call it before looking at what is
-  /// committed: see ``SegmentWriter/isClosed``. Without effect in an earlier node's file, which is never written anew.
+  /// committed: see ``SegmentWriter/isClosed``. Without effect in an earlier node's file, whose publisher has to ask the
+  /// kernel whether the node has hung up.
   public borrowing func noteClosed() { note(1, at: SegmentLayout.closedOffset) }
 
   private borrowing func note(_ value: UInt64, at offset: Int) {

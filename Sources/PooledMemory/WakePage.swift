@@ -116,12 +116,10 @@ public final class WakePageView: Sendable {
       descriptor, byteCount: WakePage.byteCount, access: .read, populate: true, subject: "a wake page")
   }
 
-  /// Whether the subscription needs no handle. Call ``WakePage/fence()`` between the commit and this.
+  /// Which sleep the subscription is in: 0 if it does not count them; nil if it is awake, and needs no handle. Call
+  /// ``WakePage/fence()`` between the commit and this.
   ///
   /// Whatever a hostile subscription writes, it only decides whether itself is rung.
-  public var isAwake: Bool { sleep == nil }
-
-  /// Which sleep the subscription is in: 0 if it does not count them; nil if it is awake. As ``isAwake`` otherwise.
   public var sleep: UInt64? {
     // SAFETY: the word at 0 lies in the page.
     let word = unsafe mapping.words(at: 0).pointee.load(ordering: .relaxed)

@@ -4,7 +4,8 @@ public enum FullPolicy: Hashable, Sendable {
   case wait(timeout: Duration?)
   /// Fails at once.
   case fail
-  /// Takes its own topic's oldest sealed segments; subscribers that had not read them get an explicit lag.
+  /// Takes its own topic's oldest sealed segments; subscribers that had not read them get an explicit lag. It does not wait
+  /// behind others that wait: what it takes is as much as it gets, and what is free stays with those.
   case evictOldest
 }
 

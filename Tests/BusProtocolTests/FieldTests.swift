@@ -105,8 +105,8 @@ import Vocabulary
         "SegmentRow.state is 5, which this version doesn't know"
       ),
       (
-        12, Wire.number(1, 1) + Wire.bytes(9, ids + Wire.number(4, 3)),
-        "HolderRow.reason is 3, which this version doesn't know"
+        12, Wire.number(1, 1) + Wire.bytes(9, ids + Wire.number(4, 5)),
+        "HolderRow.reason is 5, which this version doesn't know"
       ),
     ] as [Case])
   func `a node's bad field is named`(body: UInt64, fields: [UInt8], error: String) {

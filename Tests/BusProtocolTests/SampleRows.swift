@@ -67,6 +67,7 @@ extension Samples {
 
   mutating func holderRow(_ reason: HolderRow.Reason) -> HolderRow {
     HolderRow(
-      segment: id(), client: id(), subscription: maybe(id()), reason: reason, sinceNanosecondsAgo: uint64())
+      segment: id(), client: maybe(id()), subscription: maybe(id()), reason: reason, sinceNanosecondsAgo: uint64(),
+      remainingNanoseconds: uint64())
   }
 }

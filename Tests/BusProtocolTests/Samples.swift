@@ -131,7 +131,7 @@ struct Samples {
       .streamIntroduced(
         StreamIntroduced(
           subscription: id(), stream: id(), topic: topic(), handleEndpoint: text(), firstSequence: uint64())),
-      .streamEnded(StreamEnded(subscription: id(), stream: id())),
+      .streamEnded(StreamEnded(subscription: id(), stream: id(), mayReturn: bool())),
       .leaseGranted(
         LeaseGranted(
           request: uint64(from: 1), stream: id(), segment: segment(), capacity: capacity(), warm: bool(),

@@ -39,7 +39,7 @@ import Vocabulary
       let row = ids + Wire.number(3, UInt64(number)) + Wire.number(4, 1) + Wire.number(5, 1) + Wire.text(6, "a")
       #expect(try snapshotPart(Wire.bytes(8, row))?.segments.first?.state == state)
     }
-    for (number, reason) in [HolderRow.Reason.writes, .promised, .mapped].enumerated() {
+    for (number, reason) in [HolderRow.Reason.writes, .promised, .mapped, .awaited, .kept].enumerated() {
       #expect(try snapshotPart(Wire.bytes(9, ids + Wire.number(4, UInt64(number))))?.holders.first?.reason == reason)
     }
   }

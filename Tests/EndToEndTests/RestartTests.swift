@@ -158,6 +158,26 @@ extension EndToEnd {
       }
     }
 
+    @Test("Loans that outlive two nodes are delivered, also those that are published while there is none")
+    func outliving() async throws {
+      try await Workplace.with(contribution: 64 << 20) { place in
+        let subscriber = try await place.subscriber("topic --sizes 1000")
+        let publisher = try await place.publisher("topic --sizes 1000")
+        for _ in 1...3 { try await publisher.ask("loan 1000", "loaned") }
+        for isLast in [false, true] {
+          try await killNode(in: place)
+          try await publisher.line("node-lost")
+          if isLast { try await publisher.ask("redeem", "published 2") }
+          try await place.startNode()
+          for peer in [publisher, subscriber] { try await peer.line("node-rejoined") }
+          if !isLast { try await publisher.ask("redeem", "published 1") }
+        }
+        try await publisher.ask("redeem", "published 3")
+        try await publisher.ask("publish 100", "published 103")
+        try await subscriber.ask("take 103", "took 103 0")
+      }
+    }
+
     @Test("Who dies while there is no node holds nothing of the next; the living go on", arguments: [true, false])
     func deathInTheGap(ofPublisher: Bool) async throws {
       try await Workplace.with(contribution: 64 << 20) { place in

@@ -19,7 +19,7 @@ struct NodeCommand: AsyncParsableCommand {
   func run() async throws {
     let orders = try Orders()
     var logger = Logger(label: "node") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = .warning
+    logger.logLevel = .notice
     var configuration = NodeConfiguration(
       socketPath: socket, contribution: contribution, quotas: quota.map(\.value))
     configuration.claimGraceNanoseconds = claimGrace ?? 0

@@ -10,6 +10,7 @@ import PoolBus
 ///     at            how far it is                                    → at LAST-SEQUENCE
 ///     after TIME    the first message that it began to publish then  → after SEQUENCE
 ///     loan BYTES    takes a loan, writes half of it, and keeps it    → loaned, or failed SEQUENCE WHY
+///     redeem        publishes the loan that it has kept longest      → published LAST-SEQUENCE, or failed SEQUENCE WHY
 ///     sent          handles sent so far, and their bytes             → sent COUNT BYTES
 ///     allocations   how often it has asked for heap memory           → allocations COUNT
 ///     fork          forks a child that holds its descriptors         → forked PID
@@ -43,6 +44,7 @@ struct PublishCommand: AsyncParsableCommand {
       case "at": say("at", session.last)
       case "after": say("after", session.first(after: try order.number()))
       case "loan": await session.hold(byteCount: try order.number())
+      case "redeem": session.redeem()
       case "sent": say("sent", bus.sentHandles.count, bus.sentHandles.byteCount)
       case "allocations": say("allocations", poolbus_peer_allocations())
       case "fork": say("forked", poolbus_peer_fork_idle_child())
@@ -79,7 +81,7 @@ private struct Session {
   let sizes: Sizes
   let tellsWaits: Bool
   var last: UInt64 = 0
-  var loans: [Held<Loan>] = []
+  var loans: [KeptLoan] = []
   /// When it began to publish each message, from the first.
   private var times: [UInt64] = []
 
@@ -121,8 +123,20 @@ private struct Session {
     do {
       var loan = try await publisher.loan(byteCount: byteCount)
       Payload.write(publisher.stream, last + 1, part: byteCount / 2, into: &loan.mutableBytes)
-      loans.append(Held(loan))
+      loans.append(KeptLoan(loan))
       say("loaned")
+    } catch {
+      say("failed", last + 1, error)
+    }
+  }
+
+  mutating func redeem() {
+    guard !loans.isEmpty, var loan = loans.removeFirst().take() else { return }
+    do {
+      Payload.write(publisher.stream, last + 1, into: &loan.mutableBytes)
+      try loan.publish()
+      last += 1
+      say("published", last)
     } catch {
       say("failed", last + 1, error)
     }
@@ -131,4 +145,11 @@ private struct Session {
   func first(after time: UInt64) -> UInt64 {
     UInt64(times.firstIndex { $0 > time } ?? times.count) + 1
   }
+}
+
+/// A loan where a collection needs a value that can be copied.
+private final class KeptLoan {
+  private var loan: Loan?
+  init(_ loan: consuming Loan) { self.loan = consume loan }
+  func take() -> Loan? { loan.take() }
 }

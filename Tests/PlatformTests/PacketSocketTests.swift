@@ -12,6 +12,16 @@ import Testing
     #expect(try pair.second.receive() == .wouldBlock)
   }
 
+  @Test func whoHangsUpIsSeenToAlsoBeforeItsLastWordsAreRead() throws {
+    let pair = try PacketSocket.Pair()
+    #expect(try pair.first.send([1]) == .sent)
+    #expect(!pair.first.isHungUp && !pair.second.isHungUp)
+    pair.first.shutDown()
+    let isHungUp = pair.second.isHungUp
+    #expect(isHungUp)
+    #expect(try pair.second.receive() == .packet([1]))
+  }
+
   @Test func descriptorTravelsBesideItsPacket() throws {
     let pair = try PacketSocket.Pair()
     let file = try freshFile()

@@ -95,8 +95,8 @@ import Vocabulary
     #expect(stream.hasAcknowledged(segment))
   }
 
-  /// A publisher can begin a life, and a reader find and read it, before the node's word of it comes.
-  @Test func aBorrowedLifeIsNotAcknowledgedWhenTheNodeHandsItLate() throws {
+  /// A segment that was read, renewed by its publisher, and filled again with one message.
+  private func streamInItsSecondLife() throws -> (TestStream, TestStream.Segment) {
     var stream = try TestStream()
     let segment = try stream.lease(place: WakePage.firstPlace)
     stream.publish(in: segment)
@@ -105,6 +105,12 @@ import Vocabulary
     segment.writer.begin(epoch: 2, after: 1)
     stream.publish(in: segment)
     segment.writer.seal()
+    return (stream, segment)
+  }
+
+  /// A publisher can begin a life, and a reader find and read it, before the node's word of it comes.
+  @Test func aBorrowedLifeIsNotAcknowledgedWhenTheNodeHandsItLate() throws {
+    var (stream, segment) = try streamInItsSecondLife()
     guard case .message(let index, let slot) = stream.cursor.look() else { throw NoMessage() }
     var sample: StreamCursor.Message? = stream.cursor.take(slot, at: index)
     stream.hand(segment, epoch: 2)
@@ -115,14 +121,7 @@ import Vocabulary
 
   /// The node's word of a life may come when the publisher, and the reader, have gone on.
   @Test func aLateSealOfAnEarlierLifeTakesNothingBack() throws {
-    var stream = try TestStream()
-    let segment = try stream.lease(place: WakePage.firstPlace)
-    stream.publish(in: segment)
-    segment.writer.seal()
-    #expect(try stream.readAll() == [1])
-    segment.writer.begin(epoch: 2, after: 1)
-    stream.publish(in: segment)
-    segment.writer.seal()
+    var (stream, segment) = try streamInItsSecondLife()
     #expect(try stream.readAll() == [2])
     segment.held.sealed(1)
     stream.cursor.sealed(SegmentIdentity(id: segment.writer.id, epoch: 1), slots: 1)

@@ -1,3 +1,4 @@
+import BusProtocol
 import Foundation
 import Logging
 import Platform
@@ -27,6 +28,32 @@ import Testing
     first.stop()
     await first.waitUntilStopped()
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == [])
+    try FileManager.default.removeItem(atPath: directory)
+  }
+
+  @Test(arguments: [false, true]) func aNodeThatStopsLeavesASignIfClientsMayBringSomethingBack(subscribes: Bool)
+    async throws
+  {
+    let path = "\(directory)/node.sock"
+    let first = try start(path)
+    let client = try PacketSocket.connect(to: path)
+    for message in [.hello(Hello(name: "client"))] + (subscribes ? [.subscribe(.test("**"))] : [ClientMessage]()) {
+      let bytes = try message.encoded()
+      // SAFETY: an array of bytes has no padding.
+      #expect(try client.send(unsafe bytes.span.bytes) == .sent)
+    }
+    // Until it has answered.
+    let poller = try Poller()
+    try poller.add(client.raw, token: 0, .readable)
+    try poller.wait(timeoutNanoseconds: nil) { _ in }
+    first.stop()
+    await first.waitUntilStopped()
+    #expect(FileManager.default.fileExists(atPath: path) == subscribes)
+    let next = try start(path)
+    #expect(next.configuration.followsAnother == subscribes)
+    next.stop()
+    await next.waitUntilStopped()
+    #expect(!FileManager.default.fileExists(atPath: path))
     try FileManager.default.removeItem(atPath: directory)
   }
 

@@ -8,16 +8,16 @@ import Vocabulary
 struct RestartWorld {
   static let segmentByteCount: UInt64 = 8192
 
-  private(set) var core: NodeCore
+  var core: NodeCore
   var contents = FakeContents()
   var now: UInt64 = 1
   /// What must never happen, and did.
-  private(set) var complaints: [String] = []
-  private(set) var clients: [Int: Client] = [:]
+  var complaints: [String] = []
+  var clients: [Int: Client] = [:]
   /// Messages that were reported lost, of publishers that live.
-  private(set) var lagged: UInt64 = 0
+  var lagged: UInt64 = 0
   /// The ends that headers tell.
-  private var sealed: [SegmentIdentity: UInt32] = [:]
+  var sealed: [SegmentIdentity: UInt32] = [:]
   private var creating: [SegmentID] = []
   private var configuration: NodeConfiguration
   private var lastName = 0
@@ -59,8 +59,8 @@ struct RestartWorld {
     /// Where the streams were that there were when it joined.
     var ends: [StreamID: UInt64] = [:]
     var cursors: [StreamID: Cursor] = [:]
-    /// The streams that it has read to their ends.
-    var over: Set<StreamID> = []
+    /// The streams that it has read to their ends, and how far they went.
+    var over: [StreamID: Cursor] = [:]
     var mappings: Set<SegmentID> = []
     /// Read to their ends, and still borrowed from.
     var borrowed: [SegmentIdentity: (stream: StreamID, topic: TopicName)] = [:]
@@ -73,6 +73,7 @@ struct RestartWorld {
     var ends: [SegmentIdentity: UInt32] = [:]
     var lost = RangeSet<UInt64>()
     var hasEnded = false
+    var mayReturn = false
   }
 
   init(contribution: UInt64 = 1 << 20) {
@@ -127,7 +128,7 @@ struct RestartWorld {
     complaints += core.ledger.violations()
   }
 
-  private mutating func tell(_ name: Int, _ message: ClientMessage) {
+  mutating func tell(_ name: Int, _ message: ClientMessage) {
     guard let id = clients[name]?.id else { return }
     now += 1
     perform(core.handle(message, from: id, contents: contents, now: now))
@@ -167,7 +168,8 @@ struct RestartWorld {
           RejoinSubscription(
             subscription: id, pattern: reader.pattern, observes: false, wantsRetained: true, backlog: .none,
             joined: reader.joined)))
-      var cursors = reader.cursors.mapValues { ($0.topic, $0.expected) }
+      var cursors = reader.cursors.merging(reader.over.filter { $0.value.mayReturn }) { open, _ in open }
+        .mapValues { ($0.topic, $0.expected) }
       for place in reader.borrowed.values where cursors[place.stream] == nil {
         cursors[place.stream] = (place.topic, .max)
       }
@@ -246,173 +248,5 @@ struct RestartWorld {
     for stream in clients[name]?.publishers.keys.sorted() ?? [] { tell(name, .closePublisher(stream)) }
     for id in clients[name]?.readers.keys.sorted() ?? [] { tell(name, .unsubscribe(id)) }
     kill(name)
-  }
-
-  // MARK: - Publishing
-
-  /// Publishes a message if there is room, and sees to it that there will be.
-  mutating func publish(_ name: Int, _ stream: StreamID) {
-    guard let publisher = clients[name]?.publishers[stream] else { return }
-    let unsealed = publisher.held.filter { !$0.value.isSealed }.sorted { $0.key < $1.key }
-    let isAsking = clients[name]?.asked.values.contains { if case .lease(stream) = $0 { true } else { false } } == true
-    if unsealed.count < 2, !isAsking { ask(name, .lease(stream)) }
-    guard let (segment, held) = unsealed.first else { return }
-    let identity = SegmentIdentity(id: segment, epoch: held.epoch)
-    now += 1
-    contents.log[identity, default: []].append(publisher.next)
-    contents.times[identity, default: []].append(now)
-    clients[name]?.publishers[stream]?.next += 1
-    if contents.log[identity]?.count == 5 { seal(name, stream, segment) }
-  }
-
-  private mutating func seal(_ name: Int, _ stream: StreamID, _ segment: SegmentID) {
-    guard let held = clients[name]?.publishers[stream]?.held[segment], !held.isSealed else { return }
-    let identity = SegmentIdentity(id: segment, epoch: held.epoch)
-    clients[name]?.publishers[stream]?.held[segment]?.isSealed = true
-    sealed[identity] = contents.committed(in: identity)
-    tell(name, .sealSegment(identity))
-  }
-
-  // MARK: - Reading
-
-  /// Takes the next message of a stream if it is there.
-  ///
-  /// - Returns: whether it moved on.
-  @discardableResult
-  mutating func read(_ name: Int, _ id: SubscriptionID, _ stream: StreamID, borrows: Bool = false) -> Bool {
-    guard var cursor = clients[name]?.readers[id]?.cursors[stream] else { return false }
-    let start = cursor.expected
-    if cursor.lost.contains(start), let range = cursor.lost.ranges.first(where: { $0.contains(start) }) {
-      let isAlive = clients.values.contains { $0.publishers[stream] != nil }
-      if isAlive { lagged += range.upperBound - start }
-      cursor.expected = range.upperBound
-    } else if cursor.open.contains(where: { contents.log[$0]?.contains(start) == true }) {
-      cursor.expected += 1
-    }
-    let read = cursor.open.filter { segment in
-      guard let end = cursor.ends[segment] ?? sealed[segment] else { return false }
-      return contents.log[segment, default: []].prefix(Int(end)).allSatisfy { $0 < cursor.expected }
-    }
-    cursor.open.removeAll { read.contains($0) }
-    if cursor.hasEnded, cursor.open.isEmpty {
-      clients[name]?.readers[id]?.cursors[stream] = nil
-      clients[name]?.readers[id]?.over.insert(stream)
-    } else {
-      clients[name]?.readers[id]?.cursors[stream] = cursor
-    }
-    for segment in read {
-      if borrows {
-        clients[name]?.readers[id]?.borrowed[segment] = (stream, cursor.topic)
-        tell(name, .segmentPassed(segment, by: id))
-      } else {
-        tell(name, .releaseSegment(segment, by: id))
-      }
-    }
-    return cursor.expected != start || !read.isEmpty
-  }
-
-  mutating func dropBorrowed(_ name: Int, _ id: SubscriptionID) {
-    guard let reader = clients[name]?.readers[id] else { return }
-    for (segment, _) in reader.borrowed.sorted(by: { $0.key.id < $1.key.id }) {
-      clients[name]?.readers[id]?.borrowed[segment] = nil
-      tell(name, .releaseSegment(segment, by: id))
-      if !reader.mappings.contains(segment.id) { tell(name, .segmentUnmapped(segment.id, by: id)) }
-    }
-  }
-
-  // MARK: - What the node says
-
-  /// Takes one message from the node.
-  mutating func hear(_ name: Int) {
-    guard clients[name]?.inbox.isEmpty == false, let message = clients[name]?.inbox.removeFirst() else { return }
-    switch message {
-    case .publisherOpened(let opened):
-      guard case .publisher(let topic)? = clients[name]?.asked.removeValue(forKey: opened.request) else { break }
-      clients[name]?.publishers[opened.stream] = Publisher(topic: topic, opened: now)
-    case .subscribed(let subscribed):
-      guard case .subscription(let pattern)? = clients[name]?.asked.removeValue(forKey: subscribed.request) else {
-        break
-      }
-      let ends = clients.values.flatMap(\.publishers).map { ($0.key, $0.value.next) }
-      clients[name]?.readers[subscribed.subscription] = Reader(
-        pattern: pattern, joined: now, ends: Dictionary(uniqueKeysWithValues: ends))
-    case .leaseGranted(let granted): begin(name, granted)
-    case .refusal(let refusal):
-      clients[name]?.asked[refusal.request] = nil
-      if refusal.code != .cancelled { complaints.append("client \(name) was refused: \(refusal.message)") }
-    case .giveBack(let stream):
-      for segment in (clients[name]?.publishers[stream]?.held ?? [:]).keys.sorted() { seal(name, stream, segment) }
-    case .forgetSegment(let segment, .none):
-      for (stream, publisher) in clients[name]?.publishers ?? [:] where publisher.held[segment]?.isSealed == true {
-        clients[name]?.publishers[stream]?.held[segment] = nil
-        tell(name, .segmentUnmapped(segment, by: nil))
-      }
-    case .subscriberJoined(let joined):
-      clients[name]?.publishers[joined.stream]?.listeners.insert(joined.subscription)
-    case .subscriberLeft(let id, let stream): clients[name]?.publishers[stream]?.listeners.remove(id)
-
-    case .streamIntroduced(let introduced):
-      guard let reader = clients[name]?.readers[introduced.subscription], reader.cursors[introduced.stream] == nil
-      else {
-        break
-      }
-      let isLater = introduced.stream.rawValue > introduced.subscription.rawValue
-      let isNew = !reader.over.contains(introduced.stream)
-      if isNew, introduced.firstSequence > reader.ends[introduced.stream] ?? (isLater ? 1 : .max) {
-        complaints.append("\(introduced) to who was there before")
-      }
-      clients[name]?.readers[introduced.subscription]?.cursors[introduced.stream] = Cursor(
-        topic: introduced.topic, expected: introduced.firstSequence)
-    case .segmentHanded(let handed):
-      guard let reader = clients[name]?.readers[handed.subscription], reader.cursors[handed.stream] != nil else {
-        // An earlier node had ended the stream, and did not know that others had more of it.
-        if clients[name]?.readers[handed.subscription]?.over.contains(handed.stream) != true {
-          complaints.append("\(handed.segment) was handed of a stream that was not introduced")
-        }
-        tell(name, .segmentUnmapped(handed.segment.id, by: handed.subscription))
-        break
-      }
-      clients[name]?.readers[handed.subscription]?.cursors[handed.stream]?.open.append(handed.segment)
-      clients[name]?.readers[handed.subscription]?.mappings.insert(handed.segment.id)
-    case .segmentSealed(let told):
-      clients[name]?.readers[told.subscription]?.cursors[told.stream]?.ends[told.segment] = told.slots
-    case .streamEnded(let ended):
-      clients[name]?.readers[ended.subscription]?.cursors[ended.stream]?.hasEnded = true
-    case .forgetSegment(let segment, .some(let id)): forget(name, segment, by: id)
-    case .lagged(let lagged):
-      for range in lagged.ranges {
-        clients[name]?.readers[lagged.subscription]?.cursors[lagged.stream]?.lost.insert(
-          contentsOf: range.lowerBound..<(range.upperBound + 1))
-      }
-    case .welcome, .snapshot, .retention, .segmentPromised: break
-    }
-  }
-
-  private mutating func begin(_ name: Int, _ granted: LeaseGranted) {
-    clients[name]?.asked[granted.request] = nil
-    for (other, client) in clients {
-      for (id, reader) in client.readers {
-        let reads =
-          reader.cursors.values.contains { $0.open.contains { $0.id == granted.segment.id } }
-          || reader.borrowed.keys.contains { $0.id == granted.segment.id }
-        if reads { complaints.append("\(granted.segment) is written anew while \(id) of client \(other) reads it") }
-      }
-    }
-    clients[name]?.publishers[granted.stream]?.held[granted.segment.id] = Held(epoch: granted.segment.epoch)
-    contents.log[granted.segment] = []
-    contents.times[granted.segment] = []
-    tell(name, .segmentReady(granted.segment))
-  }
-
-  private mutating func forget(_ name: Int, _ segment: SegmentID, by id: SubscriptionID) {
-    guard let reader = clients[name]?.readers[id] else { return }
-    for (stream, cursor) in reader.cursors {
-      for identity in cursor.open where identity.id == segment {
-        clients[name]?.readers[id]?.cursors[stream]?.open.removeAll { $0 == identity }
-        tell(name, .releaseSegment(identity, by: id))
-      }
-    }
-    guard clients[name]?.readers[id]?.mappings.remove(segment) != nil else { return }
-    if !reader.borrowed.keys.contains(where: { $0.id == segment }) { tell(name, .segmentUnmapped(segment, by: id)) }
   }
 }

@@ -47,11 +47,12 @@ private struct Reasons: Encodable {
   struct Holder: Encodable {
     let reason: HolderRow.Reason
     let sinceNanosecondsAgo: UInt64
-    let client: ClientID
+    let client: ClientID?
     let name: String?
     let processID: Int32?
     let subscription: SubscriptionID?
     let pattern: TopicPattern?
+    let remainingNanoseconds: UInt64
   }
 
   init(of segment: SegmentRow, in snapshot: PoolSnapshot) {
@@ -61,9 +62,10 @@ private struct Reasons: Encodable {
     holders = snapshot.holders.filter { $0.segment == segment.segment }.map { holder in
       Holder(
         reason: holder.reason, sinceNanosecondsAgo: holder.sinceNanosecondsAgo, client: holder.client,
-        name: clients[holder.client]?.name, processID: clients[holder.client]?.processID,
+        name: holder.client.flatMap { clients[$0]?.name }, processID: holder.client.flatMap { clients[$0]?.processID },
         subscription: holder.subscription,
-        pattern: snapshot.subscriptions.first { $0.subscription == holder.subscription }?.pattern)
+        pattern: snapshot.subscriptions.first { $0.subscription == holder.subscription }?.pattern,
+        remainingNanoseconds: holder.remainingNanoseconds)
     }
   }
 
@@ -84,29 +86,32 @@ private struct Reasons: Encodable {
     Table.text(
       holders,
       columns: [
-        .text("HELD BY") { $0.subscription.map { "\($0)" } ?? "publisher" },
+        .text("HELD BY") { $0.subscription.map { "\($0)" } ?? ($0.reason == .kept ? "nobody yet" : "publisher") },
         .text("PATTERN") { $0.pattern?.text ?? "" },
-        .number("CLIENT") { $0.client.rawValue },
+        .number("CLIENT") { $0.client?.rawValue.description ?? "" },
         .text("NAME") { $0.name ?? "" },
         .number("PID") { $0.processID?.description ?? "" },
         .text("SINCE") { "\(age($0.sinceNanosecondsAgo)) ago" },
-        .text("BECAUSE") { text($0.reason) },
+        .text("BECAUSE") { text($0) },
       ])
   }
 
-  private func text(_ reason: HolderRow.Reason) -> String {
-    switch reason {
+  private func text(_ holder: Holder) -> String {
+    switch holder.reason {
     case .writes: "it writes it"
     case .promised where segment.state == .leased: "it is promised what is written to it"
     case .promised: "it has not released it yet"
     case .mapped: "done with it, but keeps it mapped for its next life"
+    case .awaited:
+      "since the node started anew it is not back yet: waited for another \(age(holder.remainingNanoseconds))"
+    case .kept:
+      "subscribers of the node before may come back: waited for another \(age(holder.remainingNanoseconds))"
     }
   }
 
   /// Why a segment that nobody holds is still in the pool.
   private var unheld: String {
     switch segment.state {
-    case .leased where publisher == nil: "nobody holds it: since the node started anew, its publisher is awaited"
     case .leased: "nobody holds it: it is on its way to its publisher"
     case .sealed: "nobody holds it: it is about to be reclaimed"
     case .retained: "nobody holds it: the topic retains it for late joiners, until memory is needed"

@@ -135,10 +135,13 @@ public struct StreamIntroduced: Hashable, Sendable {
 public struct StreamEnded: Hashable, Sendable {
   public var subscription: SubscriptionID
   public var stream: StreamID
+  /// Its publisher was given up, or sent away, and not seen to end: it may go on at a later node, and the stream with it.
+  public var mayReturn: Bool
 
-  public init(subscription: SubscriptionID, stream: StreamID) {
+  public init(subscription: SubscriptionID, stream: StreamID, mayReturn: Bool = false) {
     self.subscription = subscription
     self.stream = stream
+    self.mayReturn = mayReturn
   }
 }
 

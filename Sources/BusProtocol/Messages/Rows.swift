@@ -219,22 +219,31 @@ public struct HolderRow: Hashable, Codable, Sendable {
     case promised
     /// Released it, still maps it.
     case mapped
+    /// Was there before the node started anew, and is not back yet.
+    case awaited
+    /// As ``awaited``: subscriptions that nobody has spoken of, if there are any.
+    case kept
   }
 
   public var segment: SegmentID
-  public var client: ClientID
-  /// Nil: the publisher.
+  /// Nil for who is not back yet.
+  public var client: ClientID?
+  /// Nil: the publisher, or whoever it is kept for.
   public var subscription: SubscriptionID?
   public var reason: Reason
   public var sinceNanosecondsAgo: UInt64
+  /// How long it is waited for yet, if it is not back.
+  public var remainingNanoseconds: UInt64
 
   public init(
-    segment: SegmentID, client: ClientID, subscription: SubscriptionID?, reason: Reason, sinceNanosecondsAgo: UInt64
+    segment: SegmentID, client: ClientID?, subscription: SubscriptionID?, reason: Reason, sinceNanosecondsAgo: UInt64,
+    remainingNanoseconds: UInt64 = 0
   ) {
     self.segment = segment
     self.client = client
     self.subscription = subscription
     self.reason = reason
     self.sinceNanosecondsAgo = sinceNanosecondsAgo
+    self.remainingNanoseconds = remainingNanoseconds
   }
 }

@@ -161,11 +161,14 @@ extension SubscriberJoined {
 
 extension StreamEnded {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
-    self.init(subscription: try fields.id("subscription"), stream: try fields.id("stream"))
+    self.init(
+      subscription: try fields.id("subscription"), stream: try fields.id("stream"),
+      mayReturn: try fields.bool("may_return"))
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
     try fields.putID("subscription", subscription)
     try fields.putID("stream", stream)
+    try fields.put("may_return", mayReturn)
   }
 }

@@ -219,16 +219,17 @@ extension SegmentRow {
 extension HolderRow {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
-      segment: try fields.id("segment"), client: try fields.id("client"),
+      segment: try fields.id("segment"), client: try fields.optionalID("client"),
       subscription: try fields.optionalID("subscription"), reason: try fields.enumeration("reason"),
-      sinceNanosecondsAgo: try fields.uint64("since_ns"))
+      sinceNanosecondsAgo: try fields.uint64("since_ns"), remainingNanoseconds: try fields.uint64("remaining_ns"))
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
     try fields.putID("segment", segment)
-    try fields.putID("client", client)
+    try fields.putOptionalID("client", client)
     try fields.putOptionalID("subscription", subscription)
     try fields.put("reason", reason)
     try fields.put("since_ns", sinceNanosecondsAgo)
+    try fields.put("remaining_ns", remainingNanoseconds)
   }
 }

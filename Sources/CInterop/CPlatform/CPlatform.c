@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stddef.h>
@@ -190,6 +191,16 @@ int poolbus_peer_process(int socket) {
   uint32_t user, group;
   if (poolbus_peer_credentials(socket, &process, &user, &group) != 0) return -1;
   return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+int poolbus_is_hung_up(int socket) {
+  struct pollfd wanted = {.fd = socket, .events = POLLRDHUP};
+  return poll(&wanted, 1, 0) != 0;
+}
+
+int poolbus_has_ended(int process, int timeout) {
+  struct pollfd wanted = {.fd = process, .events = POLLIN};
+  return poll(&wanted, 1, timeout) > 0;
 }
 
 int poolbus_peer_groups(int socket, uint32_t *groups, int capacity) {

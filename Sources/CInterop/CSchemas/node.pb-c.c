@@ -4228,7 +4228,7 @@ const ProtobufCMessageDescriptor poolbus__stream_introduced__descriptor =
   (ProtobufCMessageInit) poolbus__stream_introduced__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__stream_ended__field_descriptors[2] =
+static const ProtobufCFieldDescriptor poolbus__stream_ended__field_descriptors[3] =
 {
   {
     "subscription",
@@ -4254,15 +4254,28 @@ static const ProtobufCFieldDescriptor poolbus__stream_ended__field_descriptors[2
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "may_return",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__StreamEnded, may_return),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__stream_ended__field_indices_by_name[] = {
+  2,   /* field[2] = may_return */
   1,   /* field[1] = stream */
   0,   /* field[0] = subscription */
 };
 static const ProtobufCIntRange poolbus__stream_ended__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
 {
@@ -4272,7 +4285,7 @@ const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
   "Poolbus__StreamEnded",
   "poolbus",
   sizeof(Poolbus__StreamEnded),
-  2,
+  3,
   poolbus__stream_ended__field_descriptors,
   poolbus__stream_ended__field_indices_by_name,
   1,  poolbus__stream_ended__number_ranges,
@@ -6172,7 +6185,7 @@ const ProtobufCMessageDescriptor poolbus__segment_row__descriptor =
   (ProtobufCMessageInit) poolbus__segment_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__holder_row__field_descriptors[5] =
+static const ProtobufCFieldDescriptor poolbus__holder_row__field_descriptors[6] =
 {
   {
     "segment",
@@ -6234,10 +6247,23 @@ static const ProtobufCFieldDescriptor poolbus__holder_row__field_descriptors[5] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "remaining_ns",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__HolderRow, remaining_ns),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__holder_row__field_indices_by_name[] = {
   1,   /* field[1] = client */
   3,   /* field[3] = reason */
+  5,   /* field[5] = remaining_ns */
   0,   /* field[0] = segment */
   4,   /* field[4] = since_ns */
   2,   /* field[2] = subscription */
@@ -6245,7 +6271,7 @@ static const unsigned poolbus__holder_row__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__holder_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor poolbus__holder_row__descriptor =
 {
@@ -6255,7 +6281,7 @@ const ProtobufCMessageDescriptor poolbus__holder_row__descriptor =
   "Poolbus__HolderRow",
   "poolbus",
   sizeof(Poolbus__HolderRow),
-  5,
+  6,
   poolbus__holder_row__field_descriptors,
   poolbus__holder_row__field_indices_by_name,
   1,  poolbus__holder_row__number_ranges,
@@ -6398,17 +6424,21 @@ const ProtobufCEnumDescriptor poolbus__segment_state__descriptor =
   poolbus__segment_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue poolbus__holder_reason__enum_values_by_number[3] =
+static const ProtobufCEnumValue poolbus__holder_reason__enum_values_by_number[5] =
 {
   { "WRITES", "POOLBUS__HOLDER_REASON__WRITES", 0 },
   { "PROMISED", "POOLBUS__HOLDER_REASON__PROMISED", 1 },
   { "MAPPED", "POOLBUS__HOLDER_REASON__MAPPED", 2 },
+  { "AWAITED", "POOLBUS__HOLDER_REASON__AWAITED", 3 },
+  { "KEPT", "POOLBUS__HOLDER_REASON__KEPT", 4 },
 };
 static const ProtobufCIntRange poolbus__holder_reason__value_ranges[] = {
-{0, 0},{0, 3}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex poolbus__holder_reason__enum_values_by_name[3] =
+static const ProtobufCEnumValueIndex poolbus__holder_reason__enum_values_by_name[5] =
 {
+  { "AWAITED", 3 },
+  { "KEPT", 4 },
   { "MAPPED", 2 },
   { "PROMISED", 1 },
   { "WRITES", 0 },
@@ -6420,9 +6450,9 @@ const ProtobufCEnumDescriptor poolbus__holder_reason__descriptor =
   "HolderReason",
   "Poolbus__HolderReason",
   "poolbus",
-  3,
+  5,
   poolbus__holder_reason__enum_values_by_number,
-  3,
+  5,
   poolbus__holder_reason__enum_values_by_name,
   1,
   poolbus__holder_reason__value_ranges,

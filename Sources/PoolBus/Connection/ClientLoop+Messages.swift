@@ -52,7 +52,7 @@ extension ClientLoop {
       subscription.introduce(introduced)
       doorbells.listen(to: introduced, for: subscription)
     case .streamEnded(let ended):
-      if let topic = subscription(ended.subscription)?.streamEnded(ended.stream) {
+      if let topic = subscription(ended.subscription)?.streamEnded(ended) {
         membership.tell(.streamLost(topic: topic, stream: ended.stream))
       }
       doorbells.stop(ended.stream, for: ended.subscription)

@@ -17,7 +17,18 @@ extension ClientLoop {
   /// A connected socket, held by whoever uses it at the moment.
   final class Connection: Sendable {
     let socket: PacketSocket
-    init(_ socket: consuming PacketSocket) { self.socket = socket }
+    /// The process at the other end; nil if the kernel won't tell.
+    private let peer: OwnedDescriptor?
+
+    init(_ socket: consuming PacketSocket) {
+      peer = try? socket.peerProcess()
+      self.socket = socket
+    }
+
+    /// Whether the process at the other end has ended. One that dies hangs up a moment before: that moment is waited for.
+    var hasPeerEnded: Bool {
+      peer?.hasProcessEnded(withinMilliseconds: 20) ?? false
+    }
   }
 
   /// When to look for the node next: soon at first.
@@ -113,7 +124,8 @@ extension ClientLoop {
     }
     membership.welcomed(welcome)
     let (publishers, retentions, subscriptions, options) = state.withLock { state in
-      (
+      state.lastJoined = state.connection
+      return (
         state.publishers.values.sorted { $0.stream < $1.stream }, state.retentions,
         state.subscriptions.values.sorted { $0.id < $1.id }, state.options
       )

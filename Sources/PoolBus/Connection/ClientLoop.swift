@@ -21,6 +21,8 @@ final class ClientLoop: Sendable {
     var phase = Phase.joined
     /// Nil while there is no node.
     var connection: Connection?
+    /// To the node that has let this client in last, also when it is gone.
+    var lastJoined: Connection?
     var outbox = PacketOutbox()
     /// Said while rejoining, to be sent behind what the node is told then.
     var deferred: [[UInt8]] = []
@@ -75,10 +77,20 @@ final class ClientLoop: Sendable {
     self.rejoins = rejoins
     executor = LoopExecutor(wake: try WakeEvent())
     let connection = Connection(socket)
-    state.withLock { $0.connection = connection }
+    state.withLock { state in
+      state.connection = connection
+      state.lastJoined = connection
+    }
   }
 
   // MARK: - From any thread
+
+  /// Whether the node that has let this client in last has hung up, and its process has not ended. One that stops in
+  /// order within a process that goes on can't be told from one that has sent this client away.
+  var hasEndedConnection: Bool {
+    guard let node = state.withLock({ $0.lastJoined }) else { return false }
+    return node.socket.isHungUp && !node.hasPeerEnded
+  }
 
   func nextRequest() -> UInt64 { lastRequest.add(1, ordering: .relaxed).newValue }
 

@@ -40,6 +40,9 @@ final class NodeConnection: Sendable {
 
   var executor: any TaskExecutor { loop.executor }
 
+  /// Whether the node that has let this client in last has hung up, and its process has not ended: asks the kernel.
+  var hasEndedConnection: Bool { loop.hasEndedConnection }
+
   func nextRequest() -> UInt64 { loop.nextRequest() }
 
   /// Sends without waiting; what the node has no room for yet goes out later, in order. After the node's loss, nothing.

@@ -22,6 +22,14 @@ extension PublisherCore {
     for waiter in waiting { waiter.continuation.resume(throwing: BusError.nodeLost) }
   }
 
+  /// Whether what is published in a segment goes to nobody, as the node has ended this client's connection, and lives. In
+  /// the segments of an earlier node's it can't say so, and the kernel must be asked: only loans that were out when the
+  /// node was replaced are published there.
+  ///
+  /// The node hangs up, and looks then at what is committed. Called behind the commit and its fence, this finds that it
+  /// has hung up, or else the node finds what was committed.
+  func isCutOff(_ segment: LeasedSegment) -> Bool { segment.isAdopted && node.hasEndedConnection }
+
   /// It was closed while there was no node; the new one has what it published, and knows that it is closed.
   func letGo() {
     let held = state.withLock { state in

@@ -182,15 +182,21 @@ final class PublisherCore: Sendable {
         segment.log.cancel(reservation)
         throw .closed
       }
+      let isRetired = segment.isRetired
+      if isRetired, isCutOff(segment) {
+        segment.log.cancel(reservation)
+        restIfDone(segment, in: &state)
+        throw .nodeLost
+      }
       let sequence = state.nextSequence
       let now = Clock.realtimeNanoseconds
-      let isLast = segment.isRetired && segment.log.outstanding == 1
+      let isLast = isRetired && segment.log.outstanding == 1
       let slot = segment.log.commit(
         reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
         isLast: isLast)
       state.nextSequence = sequence &+ 1
       let identity = segment.log.identity
-      try requireOpen(segment, in: &state)
+      try requireOpen(segment, isRetired: isRetired, in: &state)
       if isLast { rest(segment, in: &state) }
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
@@ -207,12 +213,18 @@ final class PublisherCore: Sendable {
         segment.log.cancel(run)
         throw .closed
       }
+      let isRetired = segment.isRetired
+      if isRetired, isCutOff(segment) {
+        segment.log.cancel(run)
+        restIfDone(segment, in: &state)
+        throw .nodeLost
+      }
       let first = state.nextSequence
       let now = Clock.realtimeNanoseconds
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
       let identity = segment.log.identity
-      try requireOpen(segment, in: &state)
+      try requireOpen(segment, isRetired: isRetired, in: &state)
       restIfDone(segment, in: &state)
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
@@ -224,8 +236,15 @@ final class PublisherCore: Sendable {
 
   /// Whether what was just committed is among what the node hands on; the fence is for the listeners, too.
   @inline(__always)
-  private func requireOpen(_ segment: LeasedSegment, in state: inout State) throws(BusError) {
+  private func requireOpen(
+    _ segment: LeasedSegment, isRetired: Bool, in state: inout State
+  ) throws(BusError) {
     WakePage.fence()
+    // Adopted segments always are, and the others seldom.
+    if isRetired, segment.isAdopted {
+      if isCutOff(segment) { throw .nodeLost }
+      return
+    }
     guard segment.log.isClosed else { return }
     // The node has ended this client's connection, and lives: nothing more may seem to be published.
     state.ended = state.ended ?? .nodeLost

@@ -14,6 +14,8 @@ struct StreamCursor {
   private(set) var segments: [OpenSegment] = []
   private var lost = LostMessages()
   private(set) var hasEnded = false
+  /// It has ended, but its publisher may go on at a later node.
+  private(set) var mayReturn = false
   /// Read to their end since the last look.
   private var left: [(held: HeldSegment, epoch: UInt32)] = []
   /// After a corrupt segment nobody knows what it held: the next message that is found is the next.
@@ -47,9 +49,18 @@ struct StreamCursor {
     }
   }
 
-  mutating func end() {
+  mutating func end(mayReturn: Bool = false) {
     isSettled = false
     hasEnded = true
+    self.mayReturn = mayReturn
+  }
+
+  /// It is introduced once more, as its publisher goes on: from this message on, all is handed that is not here.
+  mutating func goOn(from sequence: UInt64) {
+    isSettled = false
+    hasEnded = false
+    mayReturn = false
+    if sequence > expected { lose(expected...(sequence - 1)) }
   }
 
   /// A life has ended, and the node waits for its release.

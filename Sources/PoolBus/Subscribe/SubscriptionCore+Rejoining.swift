@@ -42,6 +42,10 @@ extension SubscriptionCore {
         cursors[cursor.stream] = RejoinCursor(
           subscription: id, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.expected)
       }
+      for cursor in state.departed.all {
+        cursors[cursor.stream] = RejoinCursor(
+          subscription: id, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.expected)
+      }
       // Read to their ends, but borrowed still.
       for held in state.held.values {
         guard let (epoch, topic) = held.lastBorrowed else { continue }

@@ -28,6 +28,8 @@ final class SubscriptionCore: Sendable {
     var held: [SegmentID: HeldSegment] = [:]
     /// Streams that the next node has not spoken of yet.
     var unheardOf: Set<StreamID> = []
+    /// Streams that were read to their ends, and may yet go on.
+    var departed = DepartedStreams()
     var waiting: WaitingTask?
     var failure: BusError?
     var ended: BusError?
@@ -167,8 +169,12 @@ final class SubscriptionCore: Sendable {
     guard observer == nil else { return }
     state.withLock { state in
       state.unheardOf.remove(introduced.stream)
-      // One that the node before had introduced already is read on.
-      if state.cursor(of: introduced.stream) == nil { state.cursors.append(cursor) }
+      if let index = state.cursorReturning(of: introduced.stream) {
+        // One that the node before had introduced already is read on.
+        state.cursors[index].goOn(from: introduced.firstSequence)
+      } else {
+        state.cursors.append(cursor)
+      }
     }
   }
 
@@ -198,7 +204,7 @@ final class SubscriptionCore: Sendable {
       }
     }
     update { state in
-      guard state.ended != .closed, let index = state.cursor(of: handed.stream) else { return }
+      guard state.ended != .closed, let index = state.cursorReturning(of: handed.stream) else { return }
       state.held[id] = held
       state.cursors[index].add(held, epoch: handed.segment.epoch)
     }
@@ -215,18 +221,18 @@ final class SubscriptionCore: Sendable {
 
   func lagged(_ lagged: Lagged) {
     update { state in
-      guard let index = state.cursor(of: lagged.stream) else { return }
+      guard let index = state.cursorReturning(of: lagged.stream) else { return }
       for range in lagged.ranges { state.cursors[index].lose(range) }
     }
   }
 
   /// - Returns: the stream's topic if its publisher has not come back with the node.
-  func streamEnded(_ stream: StreamID) -> TopicName? {
+  func streamEnded(_ ended: StreamEnded) -> TopicName? {
     var topic: TopicName?
     update { state in
-      guard let index = state.cursor(of: stream) else { return }
-      if state.unheardOf.remove(stream) != nil { topic = state.cursors[index].topic }
-      state.cursors[index].end()
+      guard let index = state.cursor(of: ended.stream) else { return }
+      if state.unheardOf.remove(ended.stream) != nil { topic = state.cursors[index].topic }
+      state.cursors[index].end(mayReturn: ended.mayReturn)
     }
     return topic
   }
@@ -269,6 +275,14 @@ final class SubscriptionCore: Sendable {
 
 extension SubscriptionCore.State {
   fileprivate func cursor(of stream: StreamID) -> Int? { cursors.firstIndex { $0.stream == stream } }
+
+  /// As ``cursor(of:)``; one that was read to its end, as it seemed, is there again.
+  fileprivate mutating func cursorReturning(of stream: StreamID) -> Int? {
+    if let index = cursor(of: stream) { return index }
+    guard let cursor = departed.remove(stream) else { return nil }
+    cursors.append(cursor)
+    return cursors.count - 1
+  }
 
   fileprivate mutating func turn(to index: Int) {
     turn = index
@@ -322,7 +336,8 @@ extension SubscriptionCore.State {
     case .nothing:
       return nil
     case .finished:
-      cursors.remove(at: index)
+      let cursor = cursors.remove(at: index)
+      if cursor.mayReturn { departed.add(cursor) }
       return nil
     }
   }

@@ -18,7 +18,7 @@ extension Snapshot {
         && !topics.contains { subscription.pattern.matches($0.topic) }
     }
     let concerned = Set(
-      holders.map(\.client) + streams.compactMap(\.client) + subscriptions.map(\.client) + [client])
+      holders.compactMap(\.client) + streams.compactMap(\.client) + subscriptions.map(\.client) + [client])
     clients.removeAll { !concerned.contains($0.client) }
     let theirs = Set(clients.map(\.userID))
     users.removeAll { !theirs.contains($0.userID) }

@@ -54,15 +54,17 @@ final class Workplace: Sendable {
 
   /// Starts a peer here: `publish TOPIC …`, `subscribe PATTERN …`.
   ///
-  /// - Parameter program: what to run it under, as in `strace -f`.
-  func peer(_ command: String, under program: String = "") throws -> PeerProcess {
+  /// - Parameters:
+  ///   - program: what to run it under, as in `strace -f`.
+  ///   - errors: what becomes its standard error; nil for this process's own.
+  func peer(_ command: String, under program: String = "", errors: CInt? = nil) throws -> PeerProcess {
     let words = program.split(separator: " ") + [Executable.peer[...]] + command.split(separator: " ")
-    return try self.program(words.map(String.init) + ["--socket", socket])
+    return try self.program(words.map(String.init) + ["--socket", socket], errors: errors)
   }
 
   /// Starts any program here; it must end with 0 when its standard input ends.
-  func program(_ words: [String]) throws -> PeerProcess {
-    let process = try PeerProcess(words)
+  func program(_ words: [String], errors: CInt? = nil) throws -> PeerProcess {
+    let process = try PeerProcess(words, errors: errors)
     state.withLock { $0.peers.append(process) }
     return process
   }
@@ -83,9 +85,9 @@ final class Workplace: Sendable {
 
   /// Starts a node, and lets the inspector join it.
   @discardableResult
-  func startNode() async throws -> PeerProcess {
+  func startNode(errors: CInt? = nil) async throws -> PeerProcess {
     let node = try peer(
-      "node --contribution \(contribution) \(quotas.map { "--quota \($0)" }.joined(separator: " "))")
+      "node --contribution \(contribution) \(quotas.map { "--quota \($0)" }.joined(separator: " "))", errors: errors)
     try await node.line("serving")
     state.withLock { state in
       state.node = node
@@ -93,6 +95,23 @@ final class Workplace: Sendable {
     }
     try await joinInspector()
     return node
+  }
+
+  /// Starts `poolbusd` instead, and lets the inspector join it; who starts it ends it.
+  func startDaemon() async throws -> PeerProcess {
+    let daemon = try program([
+      "\(Executable.folder)/poolbusd", "--socket", socket, "--contribution", "\(contribution)", "--log-level", "error",
+    ])
+    while true {
+      do {
+        try await joinInspector()
+        return daemon
+      } catch {
+        // It does not listen yet, and can't say when it does.
+        guard !daemon.hasEnded else { throw error }
+        try await Task.sleep(for: .milliseconds(2))
+      }
+    }
   }
 
   var node: PeerProcess? { state.withLock { $0.node } }
@@ -227,7 +246,7 @@ extension PoolSnapshot {
     let holders = Dictionary(grouping: holders, by: \.segment)
     let segments = segments.map { segment in
       let held = holders[segment.segment, default: []].map { holder in
-        "\(holder.client) \(holder.subscription.map { "\($0)" } ?? "publisher") \(holder.reason)"
+        "\(holder.client.map { "\($0)" } ?? "awaited") \(holder.subscription.map { "\($0)" } ?? "publisher") \(holder.reason)"
       }
       return "\(segment.segment).\(segment.epoch) of \(segment.topic) \(segment.stream): \(segment.state), "
         + "\(segment.capacity) bytes, \(segment.messages) messages, held by \(held)"

@@ -42,8 +42,10 @@ enum Books {
         problems.append("\(stream.stream) is a dead client's")
       }
     }
-    for holder in books.holders where !clients.contains(holder.client) {
-      problems.append("\(holder.segment) is held (\(holder.reason)) by \(holder.client), which is dead")
+    for holder in books.holders {
+      if let client = holder.client, !clients.contains(client) {
+        problems.append("\(holder.segment) is held (\(holder.reason)) by \(client), which is dead")
+      }
     }
     return problems
   }

@@ -43,6 +43,10 @@ int poolbus_peer_credentials(int socket, int32_t *process, uint32_t *user, uint3
 int poolbus_peer_groups(int socket, uint32_t *groups, int capacity);
 /// SO_PEERPIDFD, or where the kernel lacks it a pidfd of the credentials' process.
 int poolbus_peer_process(int socket);
+/// Whether the other side has shut the conversation down: 1, or 0.
+int poolbus_is_hung_up(int socket);
+/// Whether the process of a pidfd has ended, or does within so many milliseconds: 1, or 0.
+int poolbus_has_ended(int process, int timeout);
 
 /// getpwnam_r(3) and getgrnam_r(3): 0, or -1 if there is no such name.
 int poolbus_user_id(const char *name, uint32_t *user);

@@ -127,7 +127,15 @@ typedef enum _Poolbus__HolderReason {
   /*
    * released, still mapped
    */
-  POOLBUS__HOLDER_REASON__MAPPED = 2
+  POOLBUS__HOLDER_REASON__MAPPED = 2,
+  /*
+   * was there before the node started anew, and is not back yet
+   */
+  POOLBUS__HOLDER_REASON__AWAITED = 3,
+  /*
+   * as AWAITED: subscriptions that nobody has spoken of, if there are any
+   */
+  POOLBUS__HOLDER_REASON__KEPT = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__HOLDER_REASON)
 } Poolbus__HolderReason;
 
@@ -657,17 +665,22 @@ struct  Poolbus__StreamIntroduced
 
 
 /*
- * No further segment of the stream will be handed. The subscription reads on to the last of those it has.
+ * No further segment of the stream will be handed. The subscription reads on to the last of those it has. Where the
+ * publisher may return, the subscription keeps in mind how far it is: it is told of the stream again then.
  */
 struct  Poolbus__StreamEnded
 {
   ProtobufCMessage base;
   uint64_t subscription;
   uint64_t stream;
+  /*
+   * to a later node: its publisher lives, or may live
+   */
+  protobuf_c_boolean may_return;
 };
 #define POOLBUS__STREAM_ENDED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__stream_ended__descriptor) \
-    , 0, 0 }
+    , 0, 0, 0 }
 
 
 /*
@@ -1041,6 +1054,9 @@ struct  Poolbus__HolderRow
 {
   ProtobufCMessage base;
   uint64_t segment;
+  /*
+   * 0: AWAITED or KEPT
+   */
   uint64_t client;
   /*
    * 0: the publisher
@@ -1048,10 +1064,14 @@ struct  Poolbus__HolderRow
   uint64_t subscription;
   Poolbus__HolderReason reason;
   uint64_t since_ns;
+  /*
+   * AWAITED, KEPT: until it is given up
+   */
+  uint64_t remaining_ns;
 };
 #define POOLBUS__HOLDER_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__holder_row__descriptor) \
-    , 0, 0, 0, POOLBUS__HOLDER_REASON__WRITES, 0 }
+    , 0, 0, 0, POOLBUS__HOLDER_REASON__WRITES, 0, 0 }
 
 
 /* Poolbus__ClientMessage methods */

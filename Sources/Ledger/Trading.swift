@@ -1,0 +1,58 @@
+import Vocabulary
+
+// Who evicts does not wait behind who waits: it gives memory of its own topic for as much. What is free, or comes back from
+// others, stays with those ahead.
+
+/// What a lease that stands behind others has taken from its own topic, to have as much.
+struct Trade: Sendable {
+  /// Bytes that were taken, and what of them has come back to the pool.
+  var taken: UInt64 = 0
+  var returned: UInt64 = 0
+}
+
+extension Ledger {
+  /// Serves those whose own memory has come back, ahead of all others, who have no claim to it.
+  mutating func completeTrades(now: UInt64, _ actions: inout [LedgerAction]) {
+    var index = 0
+    while index < waiting.count {
+      if completeTrade(at: index, now: now, &actions) { waiting.remove(at: index) } else { index += 1 }
+    }
+  }
+
+  /// Takes its own topic's oldest segments for a lease that stands behind others, if they are enough.
+  ///
+  /// - Returns: whether it was served.
+  mutating func trade(at index: Int, now: UInt64, _ actions: inout [LedgerAction]) -> Bool {
+    let lease = waiting[index]
+    guard case .evictOldest = lease.policy else { return false }
+    let own = topics[lease.topic]?.sealed ?? []
+    let most = own.reduce(lease.trade.taken) { $0 + (segments[$1]?.capacity ?? 0) }
+    // With nothing of its own to give it waits like the others.
+    guard most >= lease.minimum else { return false }
+    waiting[index].capacity = min(lease.capacity, most / lease.minimum * lease.minimum)
+    for id in own where waiting[index].trade.taken < waiting[index].capacity {
+      segments[id]?.tradedFor = lease.id
+      waiting[index].trade.taken += segments[id]?.capacity ?? 0
+      evict(id, now: now, &actions)
+    }
+    return completeTrade(at: index, now: now, &actions)
+  }
+
+  private mutating func completeTrade(at index: Int, now: UInt64, _ actions: inout [LedgerAction]) -> Bool {
+    let lease = waiting[index]
+    guard lease.trade.taken > 0, lease.trade.returned >= lease.capacity else { return false }
+    guard room(for: lease).isEnough else {
+      // It came back in parts, and who is ahead had enough with one of them.
+      waiting[index].trade = Trade()
+      return false
+    }
+    create(for: lease, now: now, &actions)
+    return true
+  }
+
+  /// Memory that was taken for a lease is back.
+  mutating func noteReturn(of segment: SegmentRecord) {
+    guard let lease = segment.tradedFor, let index = waiting.firstIndex(where: { $0.id == lease }) else { return }
+    waiting[index].trade.returned += segment.capacity
+  }
+}
