@@ -94,9 +94,11 @@ final class HeldBatch {
     firstSequence = batch.firstSequence
     var bytes: [UInt8] = []
     for index in 0..<batch.count {
-      let payload = try batch.bytes(at: index)
-      // SAFETY: within the payload; any byte is a UInt8.
-      bytes.append(unsafe payload.unsafeLoad(fromByteOffset: payload.byteCount - 1, as: UInt8.self))
+      let last = try batch.withBytes(at: index) { payload in
+        // SAFETY: within the payload; any byte is a UInt8.
+        unsafe payload.unsafeLoad(fromByteOffset: payload.byteCount - 1, as: UInt8.self)
+      }
+      bytes.append(last)
     }
     lastBytes = bytes
   }

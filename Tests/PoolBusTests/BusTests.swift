@@ -119,6 +119,8 @@ import Testing
       try sample.check { sample in
         let floats = try sample.elements(as: Float.self)
         #expect(floats.count == 3 && floats[2] == 1)
+        let last = try sample.withElements(as: Float.self) { $0[2] }
+        #expect(last == 1)
         #expect(throws: BusError.self) { _ = try sample.elements(as: Double.self).count }
         #expect(throws: BusError.self) { _ = try sample.elements(as: UInt8.self).count }
       }
@@ -134,7 +136,7 @@ import Testing
       try sample.check { sample in
         #expect { _ = try sample.elements(as: UInt16.self).count } throws: { "\($0)".contains("no multiple") }
         let count = try sample.elements(as: UInt8.self).count
-        #expect(count == 3)
+        #expect(count == 3 && sample.withBytes { $0.byteCount } == 3)
       }
     }
   }

@@ -80,4 +80,11 @@ public struct Sample: ~Copyable, Sendable {
     let span = Span<Element>(_bytes: bytes)
     return unsafe _overrideLifetime(span, borrowing: self)
   }
+
+  /// Reads the payload as elements, in place, as ``withBytes(_:)`` does. Throws as ``elements(as:)``, and what `body` throws.
+  public borrowing func withElements<Element: BitwiseCopyable, Result: ~Copyable>(
+    as type: Element.Type, _ body: (Span<Element>) throws -> Result
+  ) throws -> Result {
+    try body(elements(as: type))
+  }
 }
