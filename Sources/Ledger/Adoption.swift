@@ -41,10 +41,12 @@ extension Ledger {
 
   /// A subscription has the segment mapped.
   ///
-  /// - Parameter slots: how many messages it holds now.
+  /// - Parameters:
+  ///   - progress: nil if it has not looked at this life yet.
+  ///   - slots: how many messages it holds now.
   public mutating func adopt(
     _ identity: SegmentIdentity, capacity: UInt64, of stream: StreamID, readBy id: SubscriptionID,
-    _ progress: ReadingProgress, slots: UInt32, now: UInt64
+    _ progress: ReadingProgress?, slots: UInt32, now: UInt64
   ) throws(ReturnRefusal) -> [LedgerAction] {
     guard let subscription = subscriptions[id], subscription.absence == .returning else { throw .notTheirs }
     guard let topic = streams[stream]?.topic, subscription.matches(topic), !subscription.observes else {
@@ -57,7 +59,9 @@ extension Ledger {
       begin(identity)
     }
     var actions: [LedgerAction] = []
-    if segments[identity.id]?.epoch == identity.epoch { take(identity.id, by: id, progress, now: now) }
+    if let progress, segments[identity.id]?.epoch == identity.epoch { take(identity.id, by: id, progress, now: now) }
+    // It came late: all others were asked to let it go already.
+    if segments[identity.id]?.state == .pinned { actions.append(.forget(identity.id, .subscription(id))) }
     if !isAway(stream), segments[identity.id]?.isForeign == true {
       end(identity.id, slots: slots, now: now, &actions)
     } else {
@@ -93,6 +97,14 @@ extension Ledger {
     guard let segment = segments[id] else { return }
     move(id, to: .sealed, now: now)
     topics[segment.topic]?.sealed.insert(id, at: 0)
+  }
+
+  /// The memory of a segment that its publisher does not offer is in this life by now.
+  public mutating func followPublisher(to identity: SegmentIdentity) {
+    guard let segment = segments[identity.id], segment.isForeign, segment.state == .leased,
+      segment.epoch < identity.epoch
+    else { return }
+    begin(identity)
   }
 
   /// Another life of an adopted segment than was said before.

@@ -154,7 +154,9 @@ extension Ledger {
     streams[id] = nil
     removeFromUser(stream)
     for subscription in stream.subscriptions {
-      subscriptions[subscription]?.ended.remove(id)
+      if subscriptions[subscription]?.ended.remove(id) != nil, stream.returned != nil {
+        subscriptions[subscription]?.past.insert(id)
+      }
       subscriptions[subscription]?.unread[id] = nil
       subscriptions[subscription]?.waiting[id] = nil
     }

@@ -125,6 +125,8 @@ struct SubscriptionRecord: Sendable {
   var backlogBytes: UInt64 = 0
   /// Streams that have ended for it.
   var ended: Set<StreamID> = []
+  /// Those of the node before that are forgotten since: others may return with some of it.
+  var past: Set<StreamID> = []
   var mappings: Set<SegmentID> = []
 
   func matches(_ topic: TopicName) -> Bool { pattern.matches(topic) && readable.allows(topic) }

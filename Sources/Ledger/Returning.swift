@@ -83,8 +83,8 @@ extension Ledger {
   /// has read it to its end.
   private func isPast(_ stream: StreamID, for id: SubscriptionID) -> Bool {
     guard let record = streams[stream], let reader = subscriptions[id] else { return false }
-    return record.absence == nil && record.client == .nobody && reader.absence == nil && reader.hasReturned
-      && reader.positions[stream] == nil
+    return record.absence == nil && record.client == .nobody && reader.absence == nil
+      && (reader.past.contains(stream) || reader.hasReturned && reader.positions[stream] == nil)
   }
 
   /// A stream and a subscription are both back.

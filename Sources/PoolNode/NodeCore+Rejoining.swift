@@ -123,9 +123,11 @@ extension NodeCore {
           offer.segment, capacity: offer.capacity, writtenBy: offer.stream,
           sealedSlots: isSealed ? contents.committed(in: offer.segment) : nil, now: now)
       case .reading(let subscription, let progress):
+        // Its publisher may have gone on already, with nobody left to say so: of that life the reader only has the memory.
+        let life = contents.currentLife(of: offer.segment)
         decided = try ledger.adopt(
-          offer.segment, capacity: offer.capacity, of: offer.stream, readBy: subscription, ReadingProgress(progress),
-          slots: contents.committed(in: offer.segment), now: now)
+          life, capacity: offer.capacity, of: offer.stream, readBy: subscription,
+          life == offer.segment ? ReadingProgress(progress) : nil, slots: contents.committed(in: life), now: now)
       }
       if isNew {
         segments[id] = SegmentRecord(stream: offer.stream, capacity: offer.capacity)
@@ -164,6 +166,14 @@ extension NodeCore {
     }
   }
 
+  /// The publisher's client has gone while it told what it has. What it has told so far is no end of its stream: those
+  /// who are not back yet may have more of it.
+  mutating func interruptReturn(of stream: StreamID, mappingsGone: Bool, now: UInt64) {
+    streams[stream]?.client = .nobody
+    streams[stream]?.isRetained = false
+    ledger.interruptReturn(of: stream, mappingsGone: mappingsGone, awaitedUntil: graceEnd(now))
+  }
+
   /// Those who did not return in time are taken for dead.
   mutating func giveUpAwaited(contents: some SegmentContents, now: UInt64) -> [NodeAction] {
     let overdue = ledger.takeOverdue(now: now)
@@ -188,11 +198,13 @@ extension NodeCore {
   private mutating func giveUp(
     _ stream: StreamID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
+    for segment in ledger.segments(of: stream) { ledger.followPublisher(to: contents.currentLife(of: segment)) }
     let filling = fillings(of: ledger.segments(of: stream), contents: contents)
     streams[stream]?.lastSealedSequence = filling.values.compactMap(\.sequences?.upperBound).max() ?? 0
     let decided = ledger.streamReturned(stream, contents: filling, now: now)
+    // A publisher that was interrupted may still have some mapped: that goes with its process.
     return execute(decided, contents: contents, now: now)
-      + close(stream, mappingsGone: true, mayReturn: true, contents: contents, now: now)
+      + close(stream, mappingsGone: false, mayReturn: true, contents: contents, now: now)
   }
 
   /// What a subscription that has returned missed of a stream, because it was gone before both were back.

@@ -155,6 +155,10 @@ struct NodeCore {
       if mappingsGone { actions += forget(subscription) }
     }
     for stream in record.streams.sorted() {
+      guard !ledger.isAway(stream) else {
+        interruptReturn(of: stream, mappingsGone: mappingsGone, now: now)
+        continue
+      }
       actions += close(stream, mappingsGone: mappingsGone, mayReturn: !mappingsGone, contents: contents, now: now)
     }
     return actions

@@ -35,6 +35,11 @@ struct NodeWorld {
     core.offerExamined(offer, from: client, memory, contents: contents, now: now)
   }
 
+  mutating func advance(by nanoseconds: UInt64) -> [NodeAction] {
+    now += nanoseconds
+    return core.advance(to: now, contents: contents)
+  }
+
   mutating func leave(_ client: ClientID) -> [NodeAction] {
     core.clientLeft(client, contents: contents, now: now)
   }
