@@ -177,8 +177,8 @@ inline commit(x) {              /* SegmentWriter.commit */
 
 inline begin(x) {               /* PublisherCore.nextSegment, SegmentWriter.begin */
     if                          /* it does not know yet that its node is dead: who has joined another meanwhile is late */
-    :: publisher == joined && !(connected & PUBLISHER) && sub[LATE].phase == joined && !sub[LATE].hasCursor && !sub[LATE].isOver &&
-        (connected & bit_(LATE)) -> sub[LATE].joinedAt = committedTotal; sub[LATE].due = committedTotal + 1
+    :: publisher == joined && !(connected & PUBLISHER) && sub[LATE].phase == joined &&
+        !sub[LATE].hasCursor && !sub[LATE].isOver && (connected & bit_(LATE)) -> sub[LATE].joinedAt = committedTotal; sub[LATE].due = committedTotal + 1
     :: else
     fi;
     assert(sub[0].borrowed != x && sub[1].borrowed != x);
@@ -263,7 +263,8 @@ end:
         x = 0
     }
     /* Publishing */
-    :: d_step { calm && publisherIsBack && !isClosed && !(slow & PUBLISHER) && ahead == NONE && granted == NONE && committedTotal < MESSAGES && mayLease ->
+    :: d_step { calm && publisherIsBack && !isClosed && !(slow & PUBLISHER) && ahead == NONE && granted == NONE &&
+        committedTotal < MESSAGES && mayLease ->
         lease() }                                           /* PublisherCore.request */
     :: d_step { calm && publisherLives && maySucceed && mayRenew(0) -> begin(0) }
     :: d_step { calm && publisherLives && maySucceed && mayRenew(1) -> begin(1) }
@@ -280,8 +281,9 @@ end:
         fi;
         x = 0
     }
-    :: d_step { calm && publisherLives && loan != NONE && !isClosed && committedTotal < MESSAGES ->          /* PublisherCore.commit: isLast */
-        x = loan; loan = NONE;
+    :: d_step { calm && publisherLives && loan != NONE && !isClosed && committedTotal < MESSAGES ->
+        x = loan;                                           /* PublisherCore.commit: isLast */
+        loan = NONE;
         commit(x);
         rest(x);
         x = 0
@@ -378,7 +380,8 @@ end:
     :: d_step { calm && restarts > 0 && !slow -> slow = bit_(0) }
     :: d_step { calm && restarts > 0 && !slow -> slow = bit_(1) }
     :: d_step { calm && restarts > 0 && !slow -> slow = PUBLISHER }
-    :: d_step { calm && restarts > 0 -> restarts--; slow = 0; hasReturned = false; crash(); excuse() }   /* killed at any instruction, and started */
+    /* killed at any instruction, and started */
+    :: d_step { calm && restarts > 0 -> restarts--; slow = 0; hasReturned = false; crash(); excuse() }
     :: d_step { calm && stream == awaited && areBack -> giveUpStream(); excuse() }   /* giveUpAwaited */
     :: d_step { calm && reader[0] == awaited && areBack -> forgetReader(0) }
     :: d_step { calm && reader[1] == awaited && areBack -> forgetReader(1) }
