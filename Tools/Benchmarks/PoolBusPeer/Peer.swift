@@ -114,7 +114,7 @@ func source() async throws {
   for topic in 0..<arguments.topics {
     publishers.append(try await bus.publisher(for: "work/\(arguments.index)/\(topic)"))
   }
-  // Each topic is in use: it has a segment, and its subscribers know it.
+  // Each topic is in use: it has a segment, and its subscribers know it. This counts for no round.
   for publisher in publishers.dropFirst() { try await send(0, by: publisher) }
   let publisher = publishers[0]
   say("ready")
@@ -149,8 +149,8 @@ func sink() async throws {
         if arguments.isBatching {
           remaining -= try await receiveBatch(from: subscriber)
         } else {
-          _ = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
-          remaining -= 1
+          let number = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+          if number > 0 { remaining -= 1 }
         }
       }
     }
@@ -215,11 +215,13 @@ func sendInBatches(_ numbers: ClosedRange<UInt64>, by publisher: Publisher) asyn
   }
 }
 
-/// How many messages came.
+/// How many messages came that count.
 func receiveBatch(from subscriber: Subscriber) async throws -> Int {
   guard let batch = try await subscriber.nextBatch() else { throw BadOrder(description: "the subscriber is closed") }
+  var count = 0
   for index in 0..<batch.count {
-    _ = try batch.withBytes(at: index) { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
+    let number = try batch.withBytes(at: index) { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
+    if number > 0 { count += 1 }
   }
-  return batch.count
+  return count
 }
