@@ -8,7 +8,8 @@ public final class InProcessTransport: HandleTransport {
   fileprivate struct Exchange {
     /// Who is bound to an endpoint; not held, so that a sender which is let go frees its endpoint.
     var senders: [String: ObjectIdentifier] = [:]
-    var receivers: [String: [InProcessReceiver]] = [:]
+    /// Who is connected to an endpoint: their mailboxes, so that a receiver which is let go is gone.
+    var receivers: [String: [Mailbox]] = [:]
   }
 
   fileprivate let exchange = Mutex(Exchange())
@@ -70,10 +71,10 @@ private final class InProcessSender: HandleSender {
   var sentByteCount: UInt64 { byteCount.load(ordering: .relaxed) }
 
   func send(_ handle: RawSpan) {
-    let receivers: [InProcessReceiver]? = transport.exchange.withLock { exchange in
+    let receivers: [Mailbox]? = transport.exchange.withLock { exchange in
       let bound = places.withLock { $0 }.filter { exchange.senders[$0] == ObjectIdentifier(self) }
       guard !bound.isEmpty else { return nil }
-      var receivers: [InProcessReceiver] = []
+      var receivers: [Mailbox] = []
       for receiver in bound.flatMap({ exchange.receivers[$0] ?? [] })
       where !receivers.contains(where: { $0 === receiver }) {
         receivers.append(receiver)
@@ -95,38 +96,20 @@ private final class InProcessSender: HandleSender {
   }
 }
 
-private final class InProcessReceiver: HandleReceiver {
+/// What a receiver is sent.
+private final class Mailbox: Sendable {
   private struct Queue {
     var prefixes: [[UInt8]] = []
     var waiting: [[UInt8]] = []
     var isClosed = false
   }
 
-  private let transport: InProcessTransport
-  private let event: WakeEvent
+  let event: WakeEvent
   private let queue = Mutex(Queue())
 
-  init(_ event: consuming WakeEvent, _ transport: InProcessTransport) {
-    self.event = event
-    self.transport = transport
-  }
+  init(_ event: consuming WakeEvent) { self.event = event }
 
-  var descriptor: CInt { event.raw }
-
-  func connect(to endpoint: String) throws(TransportError) {
-    guard !queue.withLock({ $0.isClosed }) else { throw TransportError(endpoint: endpoint, problem: "it was closed") }
-    transport.exchange.withLock { exchange in
-      guard exchange.receivers[endpoint]?.contains(where: { $0 === self }) != true else { return }
-      exchange.receivers[endpoint, default: []].append(self)
-    }
-  }
-
-  func disconnect(from endpoint: String) {
-    transport.exchange.withLock { exchange in
-      exchange.receivers[endpoint]?.removeAll { $0 === self }
-      if exchange.receivers[endpoint]?.isEmpty == true { exchange.receivers[endpoint] = nil }
-    }
-  }
+  var isClosed: Bool { queue.withLock { $0.isClosed } }
 
   func subscribe(prefix: [UInt8]) { queue.withLock { $0.prefixes.append(prefix) } }
 
@@ -148,18 +131,14 @@ private final class InProcessReceiver: HandleReceiver {
     }
   }
 
-  func receive(into buffer: inout MutableRawSpan) -> Int? {
-    let next: [UInt8]? = queue.withLock { queue in
+  func take() -> [UInt8]? {
+    queue.withLock { queue in
       guard !queue.waiting.isEmpty else {
         event.clear()
         return nil
       }
       return queue.waiting.removeFirst()
     }
-    guard let next else { return nil }
-    let count = min(next.count, buffer.byteCount)
-    for index in 0..<count { buffer.storeBytes(of: next[index], toByteOffset: index, as: UInt8.self) }
-    return count
   }
 
   func close() {
@@ -167,9 +146,52 @@ private final class InProcessReceiver: HandleReceiver {
       queue.isClosed = true
       queue.waiting = []
     }
+  }
+}
+
+private final class InProcessReceiver: HandleReceiver {
+  private let transport: InProcessTransport
+  private let mailbox: Mailbox
+
+  init(_ event: consuming WakeEvent, _ transport: InProcessTransport) {
+    mailbox = Mailbox(event)
+    self.transport = transport
+  }
+
+  deinit { close() }
+
+  var descriptor: CInt { mailbox.event.raw }
+
+  func connect(to endpoint: String) throws(TransportError) {
+    guard !mailbox.isClosed else { throw TransportError(endpoint: endpoint, problem: "it was closed") }
+    transport.exchange.withLock { exchange in
+      guard exchange.receivers[endpoint]?.contains(where: { $0 === mailbox }) != true else { return }
+      exchange.receivers[endpoint, default: []].append(mailbox)
+    }
+  }
+
+  func disconnect(from endpoint: String) {
+    transport.exchange.withLock { exchange in
+      exchange.receivers[endpoint]?.removeAll { $0 === mailbox }
+      if exchange.receivers[endpoint]?.isEmpty == true { exchange.receivers[endpoint] = nil }
+    }
+  }
+
+  func subscribe(prefix: [UInt8]) { mailbox.subscribe(prefix: prefix) }
+  func unsubscribe(prefix: [UInt8]) { mailbox.unsubscribe(prefix: prefix) }
+
+  func receive(into buffer: inout MutableRawSpan) -> Int? {
+    guard let next = mailbox.take() else { return nil }
+    let count = min(next.count, buffer.byteCount)
+    for index in 0..<count { buffer.storeBytes(of: next[index], toByteOffset: index, as: UInt8.self) }
+    return count
+  }
+
+  func close() {
+    mailbox.close()
     transport.exchange.withLock { exchange in
       exchange.receivers = exchange.receivers.compactMapValues { list in
-        let others = list.filter { $0 !== self }
+        let others = list.filter { $0 !== mailbox }
         return others.isEmpty ? nil : others
       }
     }

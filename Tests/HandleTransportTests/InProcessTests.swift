@@ -30,6 +30,16 @@ import Testing
     #expect(try Inbox(receiver).takeAll() == ["here"])
   }
 
+  @Test func whoIsLetGoIsHeldByNobody() throws {
+    weak var transport: InProcessTransport?
+    do {
+      let world = InProcessTransport()
+      transport = world
+      try world.receiver().connect(to: "a")
+    }
+    #expect(transport == nil)
+  }
+
   @Test func queueHoldsAThousand() throws {
     let world = try World(.inProcess)
     let sender = try world.sender()
