@@ -1,11 +1,11 @@
 /* The node dies, at any step, and is started again; its clients go on without it, and return in any order.
  *
- * One stream: a publisher (here) and two subscriptions (reader.pml), each a client of its own, and the node (adoption.pml).
- * STEADY was there before the stream; LATE joins at any time, so also at the new node before the publisher is back. The
- * node dies RESTARTS times, and DEATHS of the three die: before, in the gap, while they return, or later. Without a node
- * the publisher fills what it has, the subscriptions read what they have, and acknowledge, and a loan may be out. With
- * LATE_RETURNS the node may give up who lives and only comes late. With OLD the publisher is older than whoever may be
- * awaited, so that nothing is kept for ANYBODY.
+ * One stream: a publisher (here) and two subscriptions (reader.pml), each a client of its own, and the node (books.pml,
+ * adoption.pml). STEADY was there before the stream; LATE joins at any time, so also at the new node before the publisher
+ * is back. The node dies RESTARTS times, and DEATHS of the three die: before, in the gap, while they return, or later.
+ * Without a node the publisher fills what it has, the subscriptions read what they have, and acknowledge, and a loan may be
+ * out. With LATE_RETURNS the node may give up who lives and only comes late. With OLD the publisher is older than whoever
+ * may be awaited, so that nothing is kept for ANYBODY.
  *
  * What is checked:
  * - Each gets every message from its first one on, in order, once, also over the restarts (`due`). What it misses it is told
@@ -37,7 +37,7 @@
  *
  * Mutants: RENEWS_ADOPTED  the publisher begins a new life of what it has from the node before
  *          RENEWS_ALONE    it begins one without a node
- * and those of adoption.pml.
+ * and those of reader.pml, books.pml and adoption.pml.
  */
 #ifndef MESSAGES
 #define MESSAGES 2
@@ -127,6 +127,7 @@ hidden byte a_, e_, n_, i_, j_, m_, f_;
 /* SegmentStore.lastSequence(in:) of a life; 0 if the memory is in another one, or holds nothing. */
 #define lastIn(x, e) ((log[x].life == (e) && log[x].count > 0) -> log[x].slot[log[x].count - 1] : 0)
 
+#include "books.pml"
 #include "adoption.pml"
 
 /* MARK: - The publisher */
