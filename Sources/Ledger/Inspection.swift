@@ -112,13 +112,6 @@ extension Ledger {
       let reason = absence(of: .subscription(id)).map { HolderRow.Reason.awaited(until: $0) } ?? .promised
       return HolderRow(holder: .subscription(id), reason: reason, since: since)
     }
-    let publisher = Holder.publisher(segment.stream)
-    let awaited =
-      segment.state != .leased
-      ? nil
-      : absence(of: publisher).map {
-        HolderRow(holder: publisher, reason: .awaited(until: $0), since: segment.leasedAt)
-      }
     let mapped = segment.mappings.sorted { $0.key < $1.key }.compactMap { holder, since -> HolderRow? in
       if case .subscription(let id) = holder, segment.promises[id] != nil { return nil }
       if case .publisher = holder, segment.state == .leased {
@@ -126,7 +119,9 @@ extension Ledger {
       }
       return HolderRow(holder: holder, reason: .mapped, since: since)
     }
-    return promised + mapped + (awaited.map { [$0] } ?? [])
+    let publisher = Holder.publisher(segment.stream)
+    guard segment.state == .leased, let end = absence(of: publisher) else { return promised + mapped }
+    return promised + mapped + [HolderRow(holder: publisher, reason: .awaited(until: end), since: segment.leasedAt)]
   }
 
   public func client(of stream: StreamID) -> ClientID? { streams[stream]?.client }

@@ -49,7 +49,8 @@ extension NodeCore {
     snapshot.holders = segmentRows.flatMap { segment in
       segment.holders.compactMap { holder in
         holderRow(
-          holder, of: segment.identity.id, hasRead: hasRead(segment, holder.holder, contents: contents), now: now)
+          holder, of: segment.identity.id, hasRead: hasRead(segment, holder.holder, contents: contents),
+          sinceNanosecondsAgo: age(holder.since), now: now)
       }
     }
     if configuration.access != nil { snapshot.restrict(to: topics(for: client, .inspect), for: client) }
@@ -92,9 +93,8 @@ extension NodeCore {
   }
 
   private func holderRow(
-    _ row: Ledger.HolderRow, of segment: SegmentID, hasRead: Bool, now: UInt64
+    _ row: Ledger.HolderRow, of segment: SegmentID, hasRead: Bool, sinceNanosecondsAgo: UInt64, now: UInt64
   ) -> HolderRow? {
-    let sinceNanosecondsAgo = now > row.since ? now - row.since : 0
     let reason: HolderRow.Reason
     switch row.reason {
     case .writes: reason = .writes
@@ -102,16 +102,11 @@ extension NodeCore {
     case .promised: reason = .promised
     case .mapped: reason = .mapped
     case .awaited(let until):
-      let remaining = until > now ? until - now : 0
-      let (awaited, isKept): (SubscriptionID?, Bool) =
-        switch row.holder {
-        case .publisher: (nil, false)
-        case .subscription(.anybody): (nil, true)
-        case .subscription(let subscription): (subscription, false)
-        }
+      let isKept = row.holder == .subscription(.anybody)
+      let subscription: SubscriptionID? = if case .subscription(let id) = row.holder, !isKept { id } else { nil }
       return HolderRow(
-        segment: segment, client: nil, subscription: awaited, reason: isKept ? .kept : .awaited,
-        sinceNanosecondsAgo: sinceNanosecondsAgo, remainingNanoseconds: remaining)
+        segment: segment, client: nil, subscription: subscription, reason: isKept ? .kept : .awaited,
+        sinceNanosecondsAgo: sinceNanosecondsAgo, remainingNanoseconds: until > now ? until - now : 0)
     }
     switch row.holder {
     case .publisher(let stream):

@@ -121,8 +121,11 @@ final class NodeLoop {
       while let socket = try listener.accept() { try admit(socket) }
       reviewShortage()
     } catch {
-      putOff(
-        "clients can't join: \(error)", isShortage: error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem)
+      if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {
+        putOff("clients can't join: \(error)")
+      } else {
+        logger.error("clients can't join: \(error)")
+      }
       // Out of descriptors, as a rule. Clients that go and segments that are closed make room, and so may a new limit.
       deafUntil = Clock.monotonicNanoseconds + Self.deafNanoseconds
       try? poller.modify(listener.raw, token: Token.listener, [])
@@ -144,9 +147,8 @@ final class NodeLoop {
     return false
   }
 
-  /// Says why somebody has to wait: of a shortage once, however long it lasts.
-  private func putOff(_ what: String, isShortage: Bool = true) {
-    guard isShortage else { return logger.error("\(what)") }
+  /// Says that somebody has to wait for descriptors: once, however long that lasts.
+  private func putOff(_ what: String) {
     guard shortage.begin(now: Clock.monotonicNanoseconds) else { return }
     logger.error("\(what): this process has too few descriptors left; raise its limit")
   }

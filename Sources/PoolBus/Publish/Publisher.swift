@@ -36,7 +36,8 @@ public final class Publisher: Sendable {
     try await loan(byteCount: byteCount, alignment: alignment, attributes: attributes, elementStride: 0)
   }
 
-  /// Room for a payload if it is to be had without waiting, or else nil: the room is asked for, try again.
+  /// Room for a payload if it is to be had without waiting, or else nil: the room is asked for, or readers may be about to
+  /// make some; try again.
   ///
   /// Throws as ``loan(byteCount:alignment:)``.
   public func tryLoan(byteCount: Int, alignment: Int = 64) throws(BusError) -> Loan? {

@@ -202,8 +202,8 @@ struct StreamCursor {
     let count = lost.isEmpty ? segments[index].run(from: slot, limit: limit) : 1
     segments[index].skip(count)
     leaveIfRead(index)
-    let (last, isOver) = slot.sequence.addingReportingOverflow(UInt64(count))
-    advance(to: isOver ? .max : last)
+    let (next, isOver) = slot.sequence.addingReportingOverflow(UInt64(count))
+    advance(to: isOver ? .max : next)
     takesAny = false
     return Message(segment: segment, slot: slot, count: Int(count))
   }

@@ -38,11 +38,7 @@ extension SubscriptionCore {
             stream: held.stream, use: .reading(id, progress)),
           descriptor: descriptor, owner: held)
       }
-      for cursor in state.cursors {
-        cursors[cursor.stream] = RejoinCursor(
-          subscription: id, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.expected)
-      }
-      for cursor in state.departed.all {
+      for cursor in state.cursors + state.departed.all {
         cursors[cursor.stream] = RejoinCursor(
           subscription: id, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.expected)
       }
