@@ -10,7 +10,7 @@ extension EndToEnd {
     ///
     /// - Parameter errors: what becomes the new one's standard error.
     private func replaceNode(
-      in place: Workplace, while stopped: [PeerProcess], errors: CInt? = nil
+      in place: Workplace, while stopped: [PeerProcess] = [], errors: CInt? = nil
     ) async throws {
       for peer in stopped { peer.signal(SIGSTOP) }
       await place.leaveInspector()
@@ -30,7 +30,10 @@ extension EndToEnd {
         let node = try #require(place.node)
         node.limitDescriptors(spare: 6)
         for client in clients { client.signal(SIGCONT) }
-        try await Task.sleep(for: .milliseconds(300))
+        // Its log is all that tells when they wait.
+        while try !File.text("/proc/self/fd/\(log.raw)").contains("too few descriptors left") {
+          try await Task.sleep(for: .milliseconds(2))
+        }
         node.unlimitDescriptors()
         for client in clients { try await client.line("node-rejoined") }
         try await publisher.ask("publish 100", "published 400")
@@ -46,12 +49,7 @@ extension EndToEnd {
       try await Workplace.with(contribution: 64 << 20) { place in
         let subscriber = try await place.subscriber("* --sizes 1000")
         try await replaceNode(in: place, while: [subscriber])
-        let other = try await place.subscriber("* --sizes 1000")
-        let publisher = try await place.publisher("topic --sizes 1000")
-        publisher.tell("publish 5000")
-        try await other.ask("take 5000", "took 5000 0")
-        subscriber.signal(SIGCONT)
-        try await subscriber.ask("take 5000", "took 5000 0")
+        try await place.deliverNewStream(toLate: subscriber)
       }
     }
 
@@ -72,9 +70,7 @@ extension EndToEnd {
           subscriber.tell("run")
           try await subscriber.ask("release", "took 0 0")
         }
-        await place.leaveInspector()
-        try await place.node?.kill()
-        try await place.startNode()
+        try await replaceNode(in: place)
         try await subscriber.line("node-rejoined")
         publisher.signal(SIGCONT)
         try await publisher.line("node-rejoined")

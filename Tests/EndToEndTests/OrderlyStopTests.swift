@@ -45,13 +45,8 @@ extension EndToEnd {
         subscriber.signal(SIGSTOP)
         try await stop(first, in: place)
         let second = try await place.startDaemon()
-        let other = try await place.subscriber("* --sizes 1000")
-        let publisher = try await place.publisher("topic --sizes 1000")
-        publisher.tell("publish 5000")
-        try await other.ask("take 5000", "took 5000 0")
-        subscriber.signal(SIGCONT)
-        try await subscriber.ask("take 5000", "took 5000 0")
-        try await end([publisher, subscriber, other], second, in: place)
+        let others = try await place.deliverNewStream(toLate: subscriber)
+        try await end([subscriber] + others, second, in: place)
       }
     }
   }

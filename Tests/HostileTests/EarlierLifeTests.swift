@@ -22,9 +22,7 @@ extension Hostile {
       }
 
       private static func startNode(at socket: String) async throws -> PeerProcess {
-        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let peer = URL(filePath: own).deletingLastPathComponent().appending(path: "poolbus-peer").path
-        let node = try PeerProcess([peer, "node", "--contribution", "33554432", "--socket", socket])
+        let node = try PeerProcess([Executable.peer, "node", "--contribution", "33554432", "--socket", socket])
         try await node.line("serving")
         return node
       }

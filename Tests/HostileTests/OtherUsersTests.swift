@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import PoolBus
 import PoolNode
+import TestProcesses
 import Testing
 
 extension Hostile {
@@ -68,14 +69,12 @@ extension Hostile {
 
 /// Whether another user's process can run what was built, and reach the folder of the sockets.
 private let canStartOtherUsers: Bool = {
-  guard getuid() == 0, let test = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
-    return false
-  }
+  guard getuid() == 0 else { return false }
   let process = Process()
   process.executableURL = URL(filePath: "/bin/sh")
   process.arguments = [
     "-c",
-    "exec setpriv --reuid 54321 --regid 54321 --clear-groups sh -c 'test -x \(test) && test -x \(NSTemporaryDirectory())'",
+    "exec setpriv --reuid 54321 --regid 54321 --clear-groups sh -c 'test -x \(Executable.path) && test -x \(NSTemporaryDirectory())'",
   ]
   do { try process.run() } catch { return false }
   process.waitUntilExit()

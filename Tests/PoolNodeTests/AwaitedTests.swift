@@ -78,8 +78,7 @@ import Vocabulary
   @Test func whatOneReaderHasOfADeadPublisherIsHandedToTheOthers() throws {
     var world = RestartWorld()
     let (publisher, subscriber) = try world.pair()
-    let other = world.join()
-    world.ask(other, .subscription(try TopicPattern("a")))
+    let other = try world.join(subscribingTo: "a")
     world.settle()
     for _ in 0..<3 { world.publishAll() }
     world.readAll()
@@ -92,8 +91,7 @@ import Vocabulary
     let published = world.published
     world.restart { _ in 0 }
     world.kill(publisher)
-    let late = world.join()
-    world.ask(late, .subscription(try TopicPattern("a")))
+    _ = try world.join(subscribingTo: "a")
     world.rejoin(other)
     world.rejoin(subscriber)
     world.settle()
@@ -115,8 +113,7 @@ import Vocabulary
   @Test func whoHasReadADeadPublishersStreamToItsEndIsNotGivenItAgain() throws {
     var world = RestartWorld()
     let (publisher, subscriber) = try world.pair()
-    let other = world.join()
-    world.ask(other, .subscription(try TopicPattern("a")))
+    let other = try world.join(subscribingTo: "a")
     world.settle()
     for _ in 0..<20 { world.publishAll() }
     world.kill(publisher)

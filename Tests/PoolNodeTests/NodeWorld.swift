@@ -133,7 +133,22 @@ extension Subscribe {
       request: 50, pattern: try! TopicPattern(pattern), observes: false,
       wantsRetained: true, backlog: .none)
   }
+}
 
+extension RejoinSubscription {
+  static func test(_ id: SubscriptionID, _ pattern: String = "**") -> RejoinSubscription {
+    RejoinSubscription(
+      subscription: id, pattern: try! TopicPattern(pattern), observes: false, wantsRetained: false, backlog: .none)
+  }
+}
+
+extension RejoinPublisher {
+  static func test(
+    _ stream: StreamID, _ topic: TopicName, last: UInt64 = 0, listeners: [SubscriptionID] = []
+  ) -> RejoinPublisher {
+    RejoinPublisher(
+      stream: stream, topic: topic, whenFull: .fail, retention: nil, lastSequence: last, listeners: listeners)
+  }
 }
 
 extension NodeAction {

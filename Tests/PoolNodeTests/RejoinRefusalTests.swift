@@ -11,18 +11,6 @@ import Vocabulary
   private let segment = SegmentIdentity(id: SegmentID(rawValue: 9 << 32 | 3), epoch: 4)
   private let topic = try! TopicName("a")
 
-  private func rejoinPublisher(_ stream: StreamID) -> ClientMessage {
-    .rejoinPublisher(
-      RejoinPublisher(
-        stream: stream, topic: topic, whenFull: .fail, retention: nil, lastSequence: 0, listeners: []))
-  }
-
-  private func rejoinSubscription(_ id: SubscriptionID, _ pattern: String = "**") -> ClientMessage {
-    .rejoinSubscription(
-      RejoinSubscription(
-        subscription: id, pattern: try! TopicPattern(pattern), observes: false, wantsRetained: false, backlog: .none))
-  }
-
   private func offer(
     _ segment: SegmentIdentity, _ use: OfferSegment.Use, capacity: UInt64 = 8192, stream: StreamID? = nil
   ) -> OfferSegment {
@@ -39,10 +27,10 @@ import Vocabulary
     let (owner, thief) = (world.join(), world.join())
     let own = try world.openPublisher(owner, "a")
     let reader = try world.subscribe(owner, "a")
-    expectSentAway(thief, world.tell(thief, rejoinPublisher(own)), "in this life")
-    expectSentAway(thief, world.tell(thief, rejoinSubscription(reader)), "in this life")
+    expectSentAway(thief, world.tell(thief, .rejoinPublisher(.test(own, topic))), "in this life")
+    expectSentAway(thief, world.tell(thief, .rejoinSubscription(.test(reader))), "in this life")
     let lease = try world.lease(owner, own)
-    _ = world.tell(thief, rejoinPublisher(stream))
+    _ = world.tell(thief, .rejoinPublisher(.test(stream, topic)))
     expectSentAway(thief, world.tell(thief, .offerSegment(offer(lease, .writing(isSealed: false)))), "in this life")
     #expect(world.core.ledger.violations() == [])
   }
@@ -50,10 +38,10 @@ import Vocabulary
   @Test func whatAnotherHasBroughtBackIsItsOwn() {
     var world = NodeWorld()
     let (owner, thief) = (world.join(), world.join())
-    #expect(world.tell(owner, rejoinPublisher(stream)).isEmpty)
-    #expect(world.tell(owner, rejoinSubscription(subscription)) == [.keepWakePage(subscription)])
+    #expect(world.tell(owner, .rejoinPublisher(.test(stream, topic))).isEmpty)
+    #expect(world.tell(owner, .rejoinSubscription(.test(subscription))) == [.keepWakePage(subscription)])
     for message: ClientMessage in [
-      rejoinPublisher(stream), rejoinSubscription(subscription),
+      .rejoinPublisher(.test(stream, topic)), .rejoinSubscription(.test(subscription)),
       .rejoinCursor(RejoinCursor(subscription: subscription, stream: stream, topic: topic, nextSequence: 1)),
       .offerSegment(offer(segment, .writing(isSealed: true))),
       .offerSegment(offer(segment, .reading(subscription, .unread))),
@@ -68,13 +56,13 @@ import Vocabulary
     var world = NodeWorld()
     let client = world.join()
     #expect(world.tell(client, .rejoinDone).isEmpty)
-    expectSentAway(client, world.tell(client, rejoinPublisher(stream)), "RejoinDone")
+    expectSentAway(client, world.tell(client, .rejoinPublisher(.test(stream, topic))), "RejoinDone")
   }
 
   @Test func memoryThatIsNoSegmentIsNotTaken() {
     var world = NodeWorld()
     let client = world.join()
-    _ = world.tell(client, rejoinPublisher(stream))
+    _ = world.tell(client, .rejoinPublisher(.test(stream, topic)))
     let offered = offer(segment, .writing(isSealed: true))
     #expect(
       world.tell(client, .offerSegment(offered)) == [.examine(offered, from: client, overrules: false)])
@@ -85,7 +73,7 @@ import Vocabulary
   @Test func ofTwoMemoriesThePublishersCounts() {
     var world = NodeWorld()
     let (liar, publisher, reader) = (world.join(), world.join(), world.join())
-    _ = world.tell(liar, rejoinSubscription(subscription))
+    _ = world.tell(liar, .rejoinSubscription(.test(subscription)))
     let cursor = RejoinCursor(subscription: subscription, stream: stream, topic: topic, nextSequence: 1)
     _ = world.tell(liar, .rejoinCursor(cursor))
     let forged = offer(segment, .reading(subscription, .unread))
@@ -93,17 +81,17 @@ import Vocabulary
 
     // Of two readers, who knows: the second is not believed, and not harmed.
     let other = SubscriptionID(rawValue: 9 << 32 | 8)
-    _ = world.tell(reader, rejoinSubscription(other))
+    _ = world.tell(reader, .rejoinSubscription(.test(other)))
     let true_ = offer(segment, .reading(other, .unread))
     #expect(world.examined(true_, from: reader, .differs).isEmpty)
 
-    _ = world.tell(publisher, rejoinPublisher(stream))
+    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic)))
     let own = offer(segment, .writing(isSealed: false))
     #expect(world.tell(publisher, .offerSegment(own)) == [.examine(own, from: publisher, overrules: true)])
     #expect(world.examined(own, from: publisher, .sound).isEmpty)
     // From then on the publisher's is known, and who has other memory lies.
     let late = SubscriptionID(rawValue: 9 << 32 | 9)
-    _ = world.tell(liar, rejoinSubscription(late))
+    _ = world.tell(liar, .rejoinSubscription(.test(late)))
     expectSentAway(liar, world.examined(offer(segment, .reading(late, .unread)), from: liar, .differs), "other memory")
     #expect(world.core.ledger.violations() == [])
   }
@@ -111,9 +99,9 @@ import Vocabulary
   @Test func whatContradictsOthersIsRefused() {
     var world = NodeWorld()
     let (publisher, reader) = (world.join(), world.join())
-    _ = world.tell(publisher, rejoinPublisher(stream))
+    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic)))
     _ = world.examined(offer(segment, .writing(isSealed: false)), from: publisher, .sound)
-    _ = world.tell(reader, rejoinSubscription(subscription, "a"))
+    _ = world.tell(reader, .rejoinSubscription(.test(subscription, "a")))
     let elsewhere = RejoinCursor(
       subscription: subscription, stream: stream, topic: try! TopicName("b"), nextSequence: 1)
     var copy = world
@@ -127,7 +115,7 @@ import Vocabulary
   @Test func nobodyMakesThePoolArbitrarilyLarge() {
     var world = NodeWorld(contribution: 1 << 20)
     let client = world.join()
-    _ = world.tell(client, rejoinPublisher(stream))
+    _ = world.tell(client, .rejoinPublisher(.test(stream, topic)))
     var refused: [NodeAction] = []
     for number in UInt64(0)..<5 where refused.isEmpty {
       let id = SegmentIdentity(id: SegmentID(rawValue: 9 << 32 | 100 + number), epoch: 1)

@@ -48,8 +48,7 @@ import Vocabulary
     for _ in 0..<7 { world.publishAll() }
     world.restart()
     world.rejoin(publisher)
-    let late = world.join()
-    world.ask(late, .subscription(try TopicPattern("a")))
+    let late = try world.join(subscribingTo: "a")
     world.settle()
     let first = world.clients[late]?.readers.values.first?.cursors.values.first?.expected
     #expect(first == world.published + 1)
@@ -69,8 +68,7 @@ import Vocabulary
     for _ in 0..<7 { world.publishAll() }
     world.restart()
     world.publishAll(finishing: false)
-    let late = world.join()
-    world.ask(late, .subscription(try TopicPattern("a")))
+    let late = try world.join(subscribingTo: "a")
     world.settle()
     let before = world.published
     for _ in 0..<20 { world.publishAll(finishing: false) }

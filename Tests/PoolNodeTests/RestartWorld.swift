@@ -143,6 +143,13 @@ struct RestartWorld {
     return lastName
   }
 
+  /// A client that subscribes at once.
+  mutating func join(subscribingTo pattern: String) throws -> Int {
+    let name = join()
+    ask(name, .subscription(try TopicPattern(pattern)))
+    return name
+  }
+
   private mutating func greet(_ name: Int) {
     clients[name]?.id = core.clientConnected(processID: Int32(name), peer: Peer(userID: 0), now: now)
     tell(name, .hello(Hello(name: "\(name)")))

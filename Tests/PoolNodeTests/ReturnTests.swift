@@ -26,11 +26,7 @@ import Vocabulary
     _ number: UInt64, at next: UInt64, _ progress: OfferSegment.Progress? = nil
   ) -> (client: ClientID, actions: [NodeAction]) {
     let (client, id) = (world.join(), subscription(number))
-    _ = world.tell(
-      client,
-      .rejoinSubscription(
-        RejoinSubscription(
-          subscription: id, pattern: try! TopicPattern("**"), observes: false, wantsRetained: false, backlog: .none)))
+    _ = world.tell(client, .rejoinSubscription(.test(id)))
     let cursor = RejoinCursor(subscription: id, stream: stream, topic: topic, nextSequence: next)
     _ = world.tell(client, .rejoinCursor(cursor))
     return (client, progress.map { offer(client, .reading(id, $0)) } ?? [])
@@ -38,11 +34,7 @@ import Vocabulary
 
   private mutating func returnPublisher(of last: UInt64) -> ClientID {
     let client = world.join()
-    _ = world.tell(
-      client,
-      .rejoinPublisher(
-        RejoinPublisher(
-          stream: stream, topic: topic, whenFull: .fail, retention: nil, lastSequence: last, listeners: [])))
+    _ = world.tell(client, .rejoinPublisher(.test(stream, topic, last: last)))
     return client
   }
 
@@ -111,12 +103,7 @@ import Vocabulary
     world.contents.renewed[segment.id] = next.epoch
     world.contents.log[next] = [3, 4]
     let publisher = world.join()
-    _ = world.tell(
-      publisher,
-      .rejoinPublisher(
-        RejoinPublisher(
-          stream: stream, topic: topic, whenFull: .fail, retention: nil, lastSequence: 4, listeners: [subscription(1)]))
-    )
+    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic, last: 4, listeners: [subscription(1)])))
     let written = OfferSegment(segment: next, capacity: 8192, stream: stream, use: .writing(isSealed: true))
     _ = world.tell(publisher, .offerSegment(written))
     _ = world.examined(written, from: publisher, .sound)

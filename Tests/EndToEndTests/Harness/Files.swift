@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+import TestProcesses
 
 enum File {
   static func read(_ path: String) throws(Errno) -> [UInt8] {
@@ -39,19 +40,7 @@ enum File {
   }
 }
 
-/// What was built beside these tests, and where from.
-enum Executable {
-  /// The folder of the test's own binary.
-  static let folder: String = {
-    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
-    // SAFETY: the buffer is as long as is said, and ends with a zero.
-    let count = unsafe readlink("/proc/self/exe", &path, path.count - 1)
-    let text = String(decoding: path.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return text.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-  }()
-
-  static var peer: String { "\(folder)/poolbus-peer" }
-
+extension Executable {
   /// The root of the package.
   static let package = #filePath.components(before: "/Tests/EndToEndTests/")
 

@@ -83,6 +83,20 @@ final class Workplace: Sendable {
     return peer
   }
 
+  /// Somebody publishes a new stream, and somebody else takes it; then a stopped subscriber goes on, and misses nothing of it.
+  ///
+  /// - Returns: who has joined for that.
+  @discardableResult
+  func deliverNewStream(toLate subscriber: PeerProcess) async throws -> [PeerProcess] {
+    let other = try await self.subscriber("* --sizes 1000")
+    let publisher = try await publisher("topic --sizes 1000")
+    publisher.tell("publish 5000")
+    try await other.ask("take 5000", "took 5000 0")
+    subscriber.signal(SIGCONT)
+    try await subscriber.ask("take 5000", "took 5000 0")
+    return [publisher, other]
+  }
+
   /// Starts a node, and lets the inspector join it.
   @discardableResult
   func startNode(errors: CInt? = nil) async throws -> PeerProcess {
@@ -107,7 +121,7 @@ final class Workplace: Sendable {
         try await joinInspector()
         return daemon
       } catch {
-        // It does not listen yet, and can't say when it does.
+        // It does not listen yet, and says when it does to a service manager only, which would be another case.
         guard !daemon.hasEnded else { throw error }
         try await Task.sleep(for: .milliseconds(2))
       }

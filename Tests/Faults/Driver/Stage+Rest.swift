@@ -158,9 +158,3 @@ func within<Value: Sendable>(
     return try await group.next() ?? nil
   }
 }
-
-/// What was built beside this program.
-enum Executable {
-  static let path = systemLink("/proc/self/exe")
-  static let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-}

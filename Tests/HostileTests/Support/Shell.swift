@@ -1,13 +1,12 @@
 import Foundation
+import TestProcesses
 
 /// Runs a shell line with `busctl` in its PATH, at the node of these bystanders.
 func shell(_ line: String, at bystanders: Bystanders) throws -> (code: Int32, errors: String) {
   let process = Process()
   process.executableURL = URL(filePath: "/bin/sh")
   process.arguments = ["-c", line]
-  let folder = (try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") as NSString)
-    .deletingLastPathComponent
-  process.environment = ["PATH": "\(folder):/usr/bin:/bin", "POOLBUS_SOCKET": bystanders.socket]
+  process.environment = ["PATH": "\(Executable.folder):/usr/bin:/bin", "POOLBUS_SOCKET": bystanders.socket]
   let errors = Pipe()
   process.standardError = errors
   process.standardOutput = FileHandle.nullDevice
