@@ -26,6 +26,29 @@ struct PatienceTests {
     #expect(answers(of: &patience, at: [10, 11].map { $0 * Patience.longest }) == [true, false])
   }
 
+  @Test("Only a stream that fills its segments fast counts on its readers")
+  func isForFastStreams() {
+    var sizing = SegmentSizing()
+    #expect(!sizing.isFast(at: Self.start))
+    sizing.rotated(isRenewed: false, now: Self.start)
+    #expect(sizing.isFast(at: Self.start + SegmentSizing.shortLife - 1))
+    #expect(!sizing.isFast(at: Self.start + SegmentSizing.shortLife))
+  }
+
+  /// Of messages that share a segment by twos: three segments rest, none is written to, and one is leased ahead of need.
+  @Test("Who does not read does not keep segments from being leased ahead", .timeLimit(.minutes(1)))
+  func isOverWithWhoStopped() async throws {
+    try await withBus(contribution: 256 << 20) { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      func leased() async throws -> Int { try await bus.inspect().segments.count { $0.state == .leased } }
+      for _ in 1...22 { try await publisher.loan(byteCount: 1 << 20).publish() }
+      while try await leased() < 4 { await Task.yield() }
+      #expect(try await leased() == 4)
+      subscriber.close()
+    }
+  }
+
   private func answers(of patience: inout Patience, at times: [UInt64]) -> [Bool] {
     times.map { patience.allowsWaiting(now: Self.start + $0) }
   }

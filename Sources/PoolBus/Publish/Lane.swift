@@ -35,8 +35,13 @@ struct Lane {
     if isRenewed { patience.isRewarded() }
   }
 
-  /// Whether so much rests that one more segment would be one too many, if readers are about to be done with one.
-  var isAmple: Bool { resting.count >= Self.mostResting - 1 }
+  /// Whether one more segment is not leased yet, as so much rests, and readers may be about to be done with some. A slow
+  /// stream has nothing to gain by that: who writes to it comes again long after.
+  ///
+  /// - Parameter now: nanoseconds of a monotonic clock.
+  func countsOnReaders(at now: UInt64) -> Bool {
+    resting.count >= Self.mostResting - 1 && !patience.isSpent && sizing.isFast(at: now)
+  }
 
   /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.
   mutating func capacity(for need: Int, limit: Int) -> Int {

@@ -8,7 +8,8 @@ struct Patience {
   static let longest: UInt64 = 100_000
 
   private var since: UInt64?
-  private var isSpent = false
+  /// Readers did not catch up in time.
+  private(set) var isSpent = false
 
   /// - Parameter now: nanoseconds of a monotonic clock.
   mutating func allowsWaiting(now: UInt64) -> Bool {

@@ -47,7 +47,8 @@ extension PublisherCore {
   func leaseAhead(of current: LeasedSegment, in state: inout State) {
     current.hasSuccessor = true
     let (kind, listeners) = (current.lane, state.listeners)
-    guard state[kind].ahead.isEmpty, !state[kind].isAmple, state.ended == nil, !state.isShort,
+    guard state[kind].ahead.isEmpty, state.ended == nil, !state.isShort,
+      !state[kind].countsOnReaders(at: Clock.monotonicNanoseconds),
       let capacity = state[kind].capacityAhead(limit: limit),
       !state.requests.values.contains(where: { $0.lane == kind }),
       state.isNodeGone || !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
@@ -57,8 +58,9 @@ extension PublisherCore {
 
   /// Whether a segment that rests may be written anew soon enough to be worth more than a lease.
   func mayWaitForReaders(on kind: Lane.Kind, in state: inout State) -> Bool {
-    guard state[kind].isAmple, !state.isNodeGone else { return false }
-    return state[kind].patience.allowsWaiting(now: Clock.monotonicNanoseconds)
+    let now = Clock.monotonicNanoseconds
+    guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
+    return state[kind].patience.allowsWaiting(now: now)
   }
 
   func request(

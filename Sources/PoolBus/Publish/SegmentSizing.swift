@@ -12,6 +12,9 @@ struct SegmentSizing {
   private(set) var capacity = smallest
   private var started: UInt64?
 
+  /// Whether the segment at hand was begun less than a short life ago.
+  func isFast(at now: UInt64) -> Bool { started.map { now &- $0 < Self.shortLife } ?? false }
+
   /// Others need memory, too.
   mutating func shrink() { capacity = max(capacity / 2, Self.smallest) }
 
