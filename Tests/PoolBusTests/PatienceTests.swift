@@ -1,3 +1,4 @@
+import Platform
 import Testing
 
 @testable import PoolBus
@@ -26,6 +27,17 @@ struct PatienceTests {
     #expect(answers(of: &patience, at: [10, 11].map { $0 * Patience.longest }) == [true, false])
   }
 
+  @Test("Readers that do not catch up for long are taken to have stopped, until they do")
+  func isOver() {
+    var patience = Patience()
+    #expect(!patience.isOver(at: Self.start))
+    #expect(answers(of: &patience, at: [0]) == [true])
+    #expect(
+      !patience.isOver(at: Self.start + Patience.absence - 1) && patience.isOver(at: Self.start + Patience.absence))
+    patience.isRewarded()
+    #expect(!patience.isOver(at: Self.start + Patience.absence))
+  }
+
   @Test("Only a stream that fills its segments fast counts on its readers")
   func isForFastStreams() {
     var sizing = SegmentSizing()
@@ -42,7 +54,10 @@ struct PatienceTests {
       let subscriber = try await bus.subscriber(to: "a")
       let publisher = try await bus.publisher(for: "a")
       func leased() async throws -> Int { try await bus.inspect().segments.count { $0.state == .leased } }
-      for _ in 1...22 { try await publisher.loan(byteCount: 1 << 20).publish() }
+      for _ in 1...20 { try await publisher.loan(byteCount: 1 << 20).publish() }
+      let stopped = Clock.monotonicNanoseconds
+      while Clock.monotonicNanoseconds - stopped < Patience.absence { await Task.yield() }
+      for _ in 1...2 { try await publisher.loan(byteCount: 1 << 20).publish() }
       while try await leased() < 4 { await Task.yield() }
       #expect(try await leased() == 4)
       subscriber.close()

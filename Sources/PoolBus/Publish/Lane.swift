@@ -40,7 +40,7 @@ struct Lane {
   ///
   /// - Parameter now: nanoseconds of a monotonic clock.
   func countsOnReaders(at now: UInt64) -> Bool {
-    resting.count >= Self.mostResting - 1 && !patience.isSpent && sizing.isFast(at: now)
+    resting.count >= Self.mostResting - 1 && !patience.isOver(at: now) && sizing.isFast(at: now)
   }
 
   /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.

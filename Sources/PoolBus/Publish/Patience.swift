@@ -4,25 +4,24 @@
 /// that is about to be done is worth waiting for. One that is not, is waited for once: after that, not again until
 /// readers have caught up with a segment.
 struct Patience {
-  /// Nanoseconds.
+  /// Nanoseconds that are waited at the most.
   static let longest: UInt64 = 100_000
+  /// Who has not caught up after so many nanoseconds is taken to have stopped.
+  static let absence: UInt64 = 10_000_000
 
+  /// When readers were waited for, and have not caught up since.
   private var since: UInt64?
-  /// Readers did not catch up in time.
-  private(set) var isSpent = false
 
   /// - Parameter now: nanoseconds of a monotonic clock.
   mutating func allowsWaiting(now: UInt64) -> Bool {
-    guard !isSpent else { return false }
     let start = since ?? now
     since = start
-    isSpent = now &- start >= Self.longest
-    return !isSpent
+    return now &- start < Self.longest
   }
 
+  /// Whether nothing is expected of the readers any more.
+  func isOver(at now: UInt64) -> Bool { since.map { now &- $0 >= Self.absence } ?? false }
+
   /// Readers have caught up.
-  mutating func isRewarded() {
-    since = nil
-    isSpent = false
-  }
+  mutating func isRewarded() { since = nil }
 }
