@@ -66,7 +66,7 @@ extension Ledger {
     guard let segment = segments[id] else { return }
     actions.append(.lag(segment.identity, of: subscription, stream: segment.stream))
     // It may be reading right now: the memory must not become another message.
-    if segment.handed.contains(subscription) { segments[id]?.isForced = true }
+    if segment.mayBeRead(by: subscription) { segments[id]?.isForced = true }
     void(id, for: subscription, isTaken: true)
   }
 
@@ -77,7 +77,7 @@ extension Ledger {
       let oldest = subscription.backlog.first, let segment = segments[oldest]
     {
       lag(id, on: oldest, &actions)
-      if segment.handed.contains(id) { actions.append(.forget(oldest, .subscription(id))) }
+      if segment.mayBeRead(by: id) { actions.append(.forget(oldest, .subscription(id))) }
       reclaimIfReleased(oldest, now: now, &actions)
       handNext(segment.stream, to: id, now: now, &actions)
     }

@@ -118,7 +118,7 @@ extension Ledger {
       streams[stream]?.subscriptions.removeAll { $0 == id }
       for segment in streams[stream]?.segments ?? [] where segments[segment]?.promises[id] != nil {
         // It may read on for a while: then the memory is not written again.
-        if !mappingsGone, segments[segment]?.handed.contains(id) == true { segments[segment]?.isForced = true }
+        if !mappingsGone, segments[segment]?.mayBeRead(by: id) == true { segments[segment]?.isForced = true }
         void(segment, for: id)
         if mappingsGone { dropMapping(segment, .subscription(id)) }
         reclaimIfReleased(segment, now: now, &actions)

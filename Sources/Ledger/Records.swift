@@ -68,6 +68,12 @@ struct SegmentRecord: Sendable {
   var stateSince: UInt64
 
   var identity: SegmentIdentity { SegmentIdentity(id: id, epoch: epoch) }
+
+  /// Whether the subscription may read it: it was handed, or is mapped from an earlier life, so that what its publisher
+  /// writes is found there before it is handed.
+  func mayBeRead(by subscription: SubscriptionID) -> Bool {
+    handed.contains(subscription) || mappings[.subscription(subscription)] != nil
+  }
 }
 
 struct StreamRecord: Sendable {

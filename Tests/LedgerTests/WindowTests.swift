@@ -87,4 +87,28 @@ import Vocabulary
       actions.contains(
         .hand(SegmentIdentity(id: quick, epoch: 1), to: subscriber, stream: stream, warm: false)))
   }
+
+  /// What a subscription has mapped from an earlier life it reads as soon as it is written: before it is handed.
+  @Test(arguments: [false, true]) func whatIsMappedButNotHandedYetIsNotRecycledWhenItIsTaken(leaves: Bool) throws {
+    var world = World(pages: 1_000)
+    world.unmapsAtOnce = false
+    let subscriber = world.subscriber("a", backlog: BacklogLimit(messages: UInt64(window)))
+    let stream = world.publisher("a")
+    let first = try world.publish(stream, pages: 8)
+    world.release(first, by: subscriber)
+    let unread = try (0..<window).map { _ in try world.publish(stream) }
+    let again = try world.publish(stream, pages: 8)
+    #expect(again == SegmentIdentity(id: first.id, epoch: 2))
+    #expect(world.handed[subscriber] == [first] + unread)
+    if leaves {
+      world.leave(subscriber)
+    } else {
+      while world.lagged[subscriber]?.contains(again) != true { _ = try world.publish(stream) }
+      #expect(world.handed[subscriber]?.contains(again) == false)
+    }
+    #expect(world.asked.contains { $0 == (again.id, .subscription(subscriber)) })
+    #expect(try world.publish(stream, pages: 8).id != first.id)
+    world.unmapAll()
+    #expect(world.state(of: again) == nil)
+  }
 }

@@ -2,15 +2,18 @@
  *
  * One segment, LIVES lives of one message each. When the publisher has written one it waits for the acknowledgement in the
  * reader's wake page and begins the next by itself; or gives the segment back to the node, which takes it as read if that
- * is acknowledged, or waits for the reader to say so, and hands the next life on. What is checked: no life is begun while the last
+ * is acknowledged, or waits for the reader to say so, and hands the next life on. With EVICTS it may keep a life back, and
+ * take one that is not acknowledged: the segment is not written again then. What is checked: no life is begun while the last
  * one is borrowed; nobody waits for ever.
  *
  * What stands for what:
  *   follow     StreamCursor.followPublisher             handed     StreamCursor.add, HeldSegment.repeatRelease
  *   sealed     HeldSegment.sealed                       drop       HeldSegment.release
  *   seal       NodeCore.end(of:_:contents:)             begin      SegmentWriter.begin(epoch:after:)
+ *   evict      Ledger.lag, SegmentRecord.mayBeRead(by:)
  *
  * Mutants: HAND_RELEASES   a life that the node hands is acknowledged if it was read already
+ *          EVICTS_UNHANDED what was not handed is written again, though it is mapped
  *          SEAL_UNTOLD     the reader does not say again, when it hears that the node waits, what it has released
  */
 #ifndef LIVES
@@ -34,6 +37,10 @@ active proctype Publisher() {
     :: ack == epoch -> granted = epoch + 1
     :: sealing ! epoch; toPublisher ? granted
     fi;
+    if
+    :: granted == 0 -> break
+    :: else
+    fi;
     assert(borrowed != epoch);
     d_step { epoch = granted; count = 0 }; /* begin */
     count = 1
@@ -43,17 +50,38 @@ active proctype Publisher() {
 
 active proctype Node() {
   byte e, released;
+  bool isHanded = true;
   end: do
   :: sealing ? e ->
     if
     :: ack == e /* seal */
+#ifdef EVICTS
+    :: ack != e -> /* evict */
+#ifdef EVICTS_UNHANDED
+      if
+      :: !isHanded -> goto grant
+      :: else
+      fi;
+#endif
+      toPublisher ! 0;
+      goto end
+#endif
     :: ack != e ->
       toReader ! Sealed, e;
       do
       :: toNode ? released -> if :: released >= e -> break :: else fi
       od
     fi;
+  grant:
     toPublisher ! e + 1;
+#ifdef EVICTS
+    isHanded = false;
+    if
+    :: true -> goto end /* the window is full */
+    :: true
+    fi;
+#endif
+    isHanded = true;
     toReader ! Handed, e + 1
   :: toNode ? released
   od
