@@ -20,8 +20,9 @@ enum HandleSockets {
     _ = unsafe unlink(path(beside: socketPath, client: client))
   }
 
-  /// What clients of an earlier node left. Called by the node that holds the socket, before any client joins.
-  static func removeAll(beside socketPath: String) {
+  /// What clients have left, also of those that made theirs when this node had forgotten them. Called by the node that holds
+  /// the socket: before any client joins, for what an earlier one's left; and at its end, for its own.
+  static func removeAll(beside socketPath: String, of node: pid_t? = nil) {
     let split = socketPath.lastIndex(of: "/")
     let directory = split.map { String(socketPath[..<$0]) } ?? "."
     let prefix = (split.map { String(socketPath[socketPath.index(after: $0)...]) } ?? socketPath) + "."
@@ -35,6 +36,7 @@ enum HandleSockets {
       guard name.hasPrefix(prefix) else { continue }
       let numbers = name.dropFirst(prefix.count).split(separator: "-", omittingEmptySubsequences: false)
       guard numbers.count == 2, numbers.allSatisfy({ UInt64($0) != nil }) else { continue }
+      if let node, numbers[0] != String(node) { continue }
       _ = unsafe unlink("\(directory)/\(name)")
     }
   }

@@ -95,7 +95,7 @@ final class NodeLoop {
       while connection.isOpen, Clock.monotonicNanoseconds < deadline, receive(from: connection) {}
     }
     listener.leavesFile = core.mayBeReturnedTo
-    for client in connections.keys { HandleSockets.remove(beside: listener.path, client: client) }
+    HandleSockets.removeAll(beside: listener.path, of: getpid())
   }
 
   private func handle(_ event: Poller.Readiness) {
