@@ -47,7 +47,8 @@ extension NodeCore {
     case .unsubscribe(let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
       let decided = ledger.unsubscribe(subscription, mappingsGone: false, now: now)
-      return execute(decided, contents: contents, now: now) + stopListening(subscription) + forgetIfOver(subscription)
+      return execute(decided, contents: contents, now: now) + stopListening(subscription, readsOn: false)
+        + forgetIfOver(subscription)
 
     case .requestLease(let wish):
       guard owns(client, wish.stream) else { return notOwn(client, wish.stream) }

@@ -185,7 +185,7 @@ extension NodeCore {
       case .subscription(let subscription):
         for stream in awaitedListeners.removeValue(forKey: subscription).map({ $0.sorted() }) ?? [] {
           guard let publisher = streams[stream], !publisher.isClosed else { continue }
-          actions.append(.send(.subscriberLeft(subscription, stream: stream), to: publisher.client))
+          actions.append(.send(.subscriberLeft(subscription, stream: stream, readsOn: false), to: publisher.client))
         }
         let decided = ledger.unsubscribe(subscription, mappingsGone: true, now: now)
         actions += execute(decided, contents: contents, now: now)

@@ -151,7 +151,8 @@ struct NodeCore {
     var actions: [NodeAction] = []
     for subscription in record.subscriptions.sorted() {
       let decided = ledger.unsubscribe(subscription, mappingsGone: mappingsGone, now: now)
-      actions += execute(decided, contents: contents, now: now) + stopListening(subscription)
+      actions += execute(decided, contents: contents, now: now)
+      actions += stopListening(subscription, readsOn: !mappingsGone)
       if mappingsGone { actions += forget(subscription) }
     }
     for stream in record.streams.sorted() {
@@ -186,12 +187,14 @@ struct NodeCore {
   }
 
   /// Tells publishers that they need not ring the subscription any more.
-  mutating func stopListening(_ subscription: SubscriptionID) -> [NodeAction] {
+  ///
+  /// - Parameter readsOn: it goes on to read what it was handed, as nobody has told it to end.
+  mutating func stopListening(_ subscription: SubscriptionID, readsOn: Bool) -> [NodeAction] {
     guard let record = subscriptions[subscription] else { return [] }
     subscriptions[subscription]?.streams = []
     return record.streams.sorted().compactMap { stream in
       guard let publisher = streams[stream], !publisher.isClosed else { return nil }
-      return .send(.subscriberLeft(subscription, stream: stream), to: publisher.client)
+      return .send(.subscriberLeft(subscription, stream: stream, readsOn: readsOn), to: publisher.client)
     }
   }
 

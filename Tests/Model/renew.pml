@@ -3,13 +3,17 @@
  *
  * Two segments of one message each, and MESSAGES messages. One subscription reads from the first message on, the other
  * joins at some moment. What is checked: each gets every message from its first one on, in order, once; a message is never
- * written over while it is borrowed; nobody waits for ever.
+ * written over while it is borrowed; nobody waits for ever. With LEAVES there is only the first, which leaves at some
+ * moment: as one whose connection was ended, which reads on for as long as there is something; or, with CLOSES, as one that
+ * is closed, of which a sample may be out.
  *
  * What stands for what:
  *   begin      SegmentWriter.begin(epoch:after:)        rest       PublisherCore.rest, SegmentWriter.joins
  *   haveRead   Listeners.haveRead                       note       NodeCore.noteJoin, SegmentFile.noteJoins
  *   last       SegmentStore.lastSequence                Joined     SubscriberJoined, SegmentPromised
  *   follow     StreamCursor.followPublisher             ack        HeldSegment.release, WakePageOwner.acknowledge
+ *   Leave      NodeCore.stopListening                   force      PublisherCore.subscriberLeft
+ *   close      SubscriptionCore.close
  *
  * Mutants: NO_JOINS        the publisher does not look whether somebody has joined
  *          NO_FENCE        it looks before what it has committed can be seen
@@ -18,6 +22,8 @@
  *          NO_RETRY        the node takes a life that ends under its eyes for one that holds nothing
  *          ACK_EARLY       a life is acknowledged while a sample of it is borrowed
  *          ACK_ANY         the publisher waits for one subscription's acknowledgement only
+ *          LEFT_FORGOTTEN  who has left is waited for no more
+ *          LEFT_UNREAD     who reads on is waited for only where it has not acknowledged what it was given
  */
 #ifndef MESSAGES
 #define MESSAGES 4
@@ -30,26 +36,52 @@ bool isSealed[SEGMENTS];
 /* Its one slot: the message's sequence, and the life that its checksum is of. */
 byte slot[SEGMENTS], slotEpoch[SEGMENTS];
 /* The acknowledgements in each subscription's wake page. */
-byte ack0[SEGMENTS], ack1[SEGMENTS];
+byte acks[2 * SEGMENTS];
+#define ack(i, s) acks[(i) * SEGMENTS + (s)]
 
 chan toPublisher = [1] of { byte };     /* Joined, with the count of joins */
 chan toJoiner = [1] of { byte };        /* the first sequence */
 
-byte expected0 = 1, expected1;
+byte expected[2];
 bool hasJoined, isDone;
 
 /* What the publisher knows. */
 byte knownJoins, joinsAtRest[SEGMENTS];
+
+#ifdef LEAVES
+chan fromLeaver = [1] of { bool };      /* SubscriberLeft */
+bool isGone, isForced[SEGMENTS];
+#if defined(CLOSES) || defined(LEFT_UNREAD)
+#define mayBeRead(s) (ack(0, s) < epoch[s])
+#else
+#define mayBeRead(s) true
+#endif
+#endif
+bool isClosed;
 
 #ifdef NO_JOINS
 #define joinsKnown(s) true
 #else
 #define joinsKnown(s) (knownJoins >= joinsAtRest[s])
 #endif
-#ifdef ACK_ANY
-#define haveRead(s) (epoch[s] == 0 || (joinsKnown(s) && (ack0[s] >= epoch[s] || ack1[s] >= epoch[s])))
+#ifdef LEAVES
+#define haveRead(s) (epoch[s] == 0 || (!isForced[s] && (isGone || ack(0, s) >= epoch[s])))
+#elif defined(ACK_ANY)
+#define haveRead(s) (epoch[s] == 0 || (joinsKnown(s) && (ack(0, s) >= epoch[s] || ack(1, s) >= epoch[s])))
 #else
-#define haveRead(s) (epoch[s] == 0 || (joinsKnown(s) && ack0[s] >= epoch[s] && (knownJoins == 0 || ack1[s] >= epoch[s])))
+#define haveRead(s) (epoch[s] == 0 || (joinsKnown(s) && ack(0, s) >= epoch[s] && (knownJoins == 0 || ack(1, s) >= epoch[s])))
+#endif
+
+#ifdef LEAVES
+inline force() {
+  d_step {
+    isGone = true;
+#ifndef LEFT_FORGOTTEN
+    isForced[0] = mayBeRead(0);
+    isForced[1] = mayBeRead(1)
+#endif
+  }
+}
 #endif
 
 active proctype Publisher() {
@@ -59,6 +91,10 @@ active proctype Publisher() {
     :: toPublisher ? knownJoins
     :: haveRead(0) -> s = 0; break
     :: haveRead(1) -> s = 1; break
+#ifdef LEAVES
+    :: fromLeaver ? _ -> force()
+    :: isForced[0] && isForced[1] -> goto leases      /* others, of which who has left knows nothing */
+#endif
     od;
     /* begin */
     base[s] = sequence - 1;
@@ -66,6 +102,12 @@ active proctype Publisher() {
     d_step { epoch[s]++; count[s] = 0 };
     slot[s] = sequence;
     slotEpoch[s] = epoch[s];
+#ifdef LEAVES
+    if
+    :: fromLeaver ? _ -> force()
+    :: true
+    fi;
+#endif
 #ifdef NO_FENCE
     joinsAtRest[s] = joins[s];
 #endif
@@ -76,12 +118,21 @@ active proctype Publisher() {
     joinsAtRest[s] = joins[s];
 #endif
   }
+leases:
   isDone = true;
   end: do
   :: toPublisher ? knownJoins
   od
 }
 
+#ifdef LEAVES
+active proctype Leave() {
+#ifdef CLOSES
+  isClosed = true;
+#endif
+  fromLeaver ! true
+}
+#else
 active proctype Node() {
   byte s, e, c, last, first;
 #ifndef LOOK_FIRST
@@ -123,56 +174,67 @@ active proctype Node() {
   toPublisher ! 1;
   toJoiner ! first + 1
 }
+#endif
 
-/* Reading is the same for both; each has its own `expected` and `ack`. */
-inline read(expected, ack) {
+/* Reading is the same for both. */
+inline read(i) {
   end: do
   /* follow: a later life has begun. */
-  :: atomic { epoch[0] > mine[0] -> mine[0] = epoch[0]; isRead[0] = false }
-  :: atomic { epoch[1] > mine[1] -> mine[1] = epoch[1]; isRead[1] = false }
-  :: atomic { mine[0] > 0 && !isRead[0] && epoch[0] == mine[0] && count[0] > 0 && slot[0] <= expected -> s = 0 };
-    take(expected, ack)
-  :: atomic { mine[1] > 0 && !isRead[1] && epoch[1] == mine[1] && count[1] > 0 && slot[1] <= expected -> s = 1 };
-    take(expected, ack)
+  :: atomic { !isClosed && epoch[0] > mine[0] -> mine[0] = epoch[0]; isRead[0] = false }
+  :: atomic { !isClosed && epoch[1] > mine[1] -> mine[1] = epoch[1]; isRead[1] = false }
+  :: atomic { !isClosed && mine[0] > 0 && !isRead[0] && epoch[0] == mine[0] && count[0] > 0 && slot[0] <= expected[i] -> s = 0 };
+    take(i)
+  :: atomic { !isClosed && mine[1] > 0 && !isRead[1] && epoch[1] == mine[1] && count[1] > 0 && slot[1] <= expected[i] -> s = 1 };
+    take(i)
+#ifdef CLOSES
+  /* close: what is not borrowed is let go of, read or not. */
+  :: atomic { isClosed && mine[0] > 0 && !isRead[0] -> isRead[0] = true; ack(i, 0) = mine[0] }
+  :: atomic { isClosed && mine[1] > 0 && !isRead[1] -> isRead[1] = true; ack(i, 1) = mine[1] }
+#endif
   od
 }
 
-inline take(expected, ack) {
+inline take(i) {
   sequence = slot[s];
   /* The checksum is of this life, or the life is over and the segment is looked at anew. */
   if
   :: slotEpoch[s] != mine[s]
-  :: slotEpoch[s] == mine[s] && sequence < expected -> isRead[s] = true; ack[s] = mine[s]
-  :: slotEpoch[s] == mine[s] && sequence > expected
-  :: slotEpoch[s] == mine[s] && sequence == expected ->
-    expected++;
+  :: slotEpoch[s] == mine[s] && sequence < expected[i] -> isRead[s] = true; ack(i, s) = mine[s]
+  :: slotEpoch[s] == mine[s] && sequence > expected[i]
+  :: slotEpoch[s] == mine[s] && sequence == expected[i] ->
+    expected[i]++;
 #ifdef ACK_EARLY
-    ack[s] = mine[s];
+    ack(i, s) = mine[s];
 #endif
     /* Borrowed: the payload is still what it was when it is read. */
     assert(slot[s] == sequence);
     isRead[s] = true;
-    ack[s] = mine[s]
+    ack(i, s) = mine[s]
   fi
 }
 
 active proctype Reader() {
   byte mine[SEGMENTS], s, sequence;
   bool isRead[SEGMENTS];
-  read(expected0, ack0)
+  expected[0] = 1;
+  endBefore: read(0)
 }
 
+#ifndef LEAVES
 active proctype Joiner() {
   byte mine[SEGMENTS], s, sequence;
   bool isRead[SEGMENTS];
-  toJoiner ? expected1;
-  read(expected1, ack1)
+  toJoiner ? expected[1];
+  endBefore: read(1)
 }
+#endif
 
 /* When nothing more happens, all is published, and both have read all of it. */
 active proctype End() {
   end: timeout ->
   assert(isDone);
-  assert(expected0 == MESSAGES + 1);
-  assert(hasJoined && expected1 == MESSAGES + 1)
+#ifndef LEAVES
+  assert(expected[0] == MESSAGES + 1);
+  assert(hasJoined && expected[1] == MESSAGES + 1)
+#endif
 }

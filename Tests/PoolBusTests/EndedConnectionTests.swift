@@ -41,4 +41,51 @@ import Testing
       }
     }
   }
+
+  @Test(.timeLimit(.minutes(2)))
+  func whatWasReceivedAndWhatWasHandedStaysAsItWas() async throws {
+    func check(_ sample: borrowing Sample) {
+      let sequence = UInt8(truncatingIfNeeded: sample.sequence)
+      let isIntact = sample.withBytes { bytes in
+        // SAFETY: any byte is a UInt8.
+        bytes.byteOffsets.allSatisfy { unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) == sequence }
+      }
+      #expect(isIntact, "message \(sample.sequence)")
+    }
+    try await withNode { bus, configuration, transport in
+      var configuration = configuration
+      configuration.embeddedNode = nil
+      configuration.whenNodeLost = .fail
+      let other = try await Bus.connect(configuration, transport: transport)
+      let reader = try await other.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      var number: UInt8 = 0
+      func publish() async throws {
+        number &+= 1
+        try await publisher.publish(copying: [UInt8](repeating: number, count: 5_000))
+      }
+      // So that of what it has mapped some rests, as it is read, and some is borrowed.
+      for _ in 1...20 {
+        for _ in 1...30 { try await publish() }
+        for _ in 1...30 { _ = try await nextBytes(reader) }
+      }
+      for _ in 1...3 { try await publish() }
+      var held = [try #require(await firstSample(reader))]
+      reader.core.node.send(.hello(Hello(name: "twice")))
+      while (try? await other.inspect()) != nil {}
+      var end: BusError?
+      while end == nil, held.count < 1_000 {
+        try await publish()
+        do throws(BusError) {
+          if let sample = try reader.tryNext() { held.append(HeldSample(sample)) }
+        } catch {
+          end = error
+        }
+      }
+      for _ in 1...2_000 { try await publish() }
+      for sample in held { sample.check(check) }
+      if case .refused? = end {} else { Issue.record("\(String(describing: end))") }
+      await other.close()
+    }
+  }
 }

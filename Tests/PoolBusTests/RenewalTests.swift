@@ -41,6 +41,32 @@ import Testing
     }
   }
 
+  /// A sample is its holder's also when the subscriber is closed that has received it.
+  @Test(.timeLimit(.minutes(5)), arguments: [100, 20_000, 3_000_000])
+  func aSampleOfAClosedSubscriberIsNeverWrittenAnew(size: Int) async throws {
+    try await withBus { bus in
+      let other = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      for number in 1...5 as ClosedRange<UInt8> {
+        let subscriber = try await bus.subscriber(to: "a")
+        try await publisher.publish(copying: [UInt8](repeating: number, count: size))
+        let held = try #require(await firstSample(subscriber))
+        _ = try await nextBytes(other)
+        subscriber.close()
+        for _ in 1...500 {
+          try await publisher.publish(copying: [UInt8](repeating: 0, count: size))
+          _ = try await nextBytes(other)
+        }
+        held.check { sample in
+          for index in 0..<sample.byteCount where sample.bytes.byte(at: index) != number {
+            Issue.record("sample \(number) is not what was published, from byte \(index) on")
+            break
+          }
+        }
+      }
+    }
+  }
+
   /// Subscriptions come and go while a stream renews its segments: each sees all from its first message on.
   @Test(.timeLimit(.minutes(5))) func whoJoinsMissesNothing() async throws {
     let seed = UInt64.random(in: 0 ... .max)

@@ -33,7 +33,7 @@ extension RestartWorld {
       }
     case .subscriberJoined(let joined):
       clients[name]?.publishers[joined.stream]?.listeners.insert(joined.subscription)
-    case .subscriberLeft(let id, let stream): clients[name]?.publishers[stream]?.listeners.remove(id)
+    case .subscriberLeft(let id, let stream, _): clients[name]?.publishers[stream]?.listeners.remove(id)
 
     case .streamIntroduced(let introduced):
       guard let reader = clients[name]?.readers[introduced.subscription], reader.cursors[introduced.stream] == nil

@@ -25,7 +25,11 @@ public enum NodeMessage: Hashable, Sendable {
   case segmentPromised(SegmentPromised)
   /// To a publisher. The subscription's wake page comes beside it if it has one.
   case subscriberJoined(SubscriberJoined)
-  case subscriberLeft(SubscriptionID, stream: StreamID)
+  /// To a publisher.
+  ///
+  /// - `readsOn`: its connection was ended, and its process lives: it reads what it was handed, and whatever is written
+  ///   there next. Else it reads nothing any more, but samples may be out of what it has not acknowledged.
+  case subscriberLeft(SubscriptionID, stream: StreamID, readsOn: Bool)
 }
 
 /// The client has joined.

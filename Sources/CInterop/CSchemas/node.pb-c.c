@@ -4369,7 +4369,7 @@ const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor =
   (ProtobufCMessageInit) poolbus__subscriber_joined__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__subscriber_left__field_descriptors[2] =
+static const ProtobufCFieldDescriptor poolbus__subscriber_left__field_descriptors[3] =
 {
   {
     "stream",
@@ -4395,15 +4395,28 @@ static const ProtobufCFieldDescriptor poolbus__subscriber_left__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "reads_on",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberLeft, reads_on),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__subscriber_left__field_indices_by_name[] = {
+  2,   /* field[2] = reads_on */
   0,   /* field[0] = stream */
   1,   /* field[1] = subscription */
 };
 static const ProtobufCIntRange poolbus__subscriber_left__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor poolbus__subscriber_left__descriptor =
 {
@@ -4413,7 +4426,7 @@ const ProtobufCMessageDescriptor poolbus__subscriber_left__descriptor =
   "Poolbus__SubscriberLeft",
   "poolbus",
   sizeof(Poolbus__SubscriberLeft),
-  2,
+  3,
   poolbus__subscriber_left__field_descriptors,
   poolbus__subscriber_left__field_indices_by_name,
   1,  poolbus__subscriber_left__number_ranges,

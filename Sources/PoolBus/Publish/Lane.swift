@@ -74,6 +74,12 @@ struct Lane {
     resting.lastIndex { $0.log.capacity >= need && mayBeRenewed($0) }.map { resting.remove(at: $0) }
   }
 
+  /// Takes what rests and is not to be renewed.
+  mutating func takeForced() -> [LeasedSegment] {
+    defer { resting.removeAll(where: \.isForced) }
+    return resting.filter(\.isForced)
+  }
+
   /// What is not written to: all that rests, and what was leased ahead if that is wanted.
   mutating func takeUnused(andAhead: Bool) -> [LeasedSegment] {
     defer {

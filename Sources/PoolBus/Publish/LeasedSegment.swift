@@ -19,6 +19,8 @@ final class LeasedSegment: @unchecked Sendable {
   var isSealed = false
   /// It is of an earlier node's pool, and so never renewed.
   var isAdopted = false
+  /// Somebody has left who may still read it: it is not renewed.
+  var isForced = false
   /// The segment that follows it was asked for.
   var hasSuccessor = false
   /// How many subscriptions had joined when this life ended: each of them may need it.
@@ -41,6 +43,7 @@ final class LeasedSegment: @unchecked Sendable {
     log.begin(epoch: epoch, after: lastSequence)
     isRetired = false
     isSealed = false
+    isForced = false
     hasSuccessor = false
   }
 

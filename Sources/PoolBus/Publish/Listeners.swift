@@ -12,6 +12,10 @@ struct Listeners {
     /// Where its page speaks of a segment.
     var places: [SegmentID: UInt32] = [:]
 
+    func hasRead(_ life: SegmentIdentity) -> Bool {
+      places[life.id].map { page.hasAcknowledged(life, at: $0) } ?? false
+    }
+
     /// Whether it sleeps and needs a handle, of which it takes note. One handle ends a sleep: until its subscription has
     /// got it and looked around, others would tell it nothing.
     @inline(__always)
@@ -72,9 +76,13 @@ struct Listeners {
   func haveRead(_ segment: LeasedSegment) -> Bool {
     guard silent.isEmpty, joins >= segment.joins else { return false }
     let life = segment.log.identity
-    return listeners.allSatisfy { listener in
-      listener.places[life.id].map { listener.page.hasAcknowledged(life, at: $0) } ?? false
-    }
+    return listeners.allSatisfy { $0.hasRead(life) }
+  }
+
+  /// Whether the subscription has read this life of a segment, and let go of it.
+  func hasRead(_ life: SegmentIdentity, _ subscription: SubscriptionID) -> Bool {
+    guard !observers.contains(subscription) else { return true }
+    return listeners.contains { $0.subscription == subscription && $0.hasRead(life) }
   }
 
   /// Whether the message that was just committed needs a handle: not if all who listen are awake, and will see it, or are

@@ -121,7 +121,9 @@ extension PublisherCore {
   /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
   /// else it is the node's to reclaim.
   func rest(_ segment: LeasedSegment, in state: inout State) {
-    guard !state.isShort, !state.isRetained, !segment.isAdopted, segment.log.committed > 0 else { return seal(segment) }
+    guard !state.isShort, !state.isRetained, !segment.isAdopted, !segment.isForced, segment.log.committed > 0 else {
+      return seal(segment)
+    }
     segment.joins = segment.log.joins
     state[segment.lane].resting.append(segment)
     if state[segment.lane].resting.count > Lane.mostResting, !state.isNodeGone {
@@ -132,6 +134,22 @@ extension PublisherCore {
   func seal(_ segment: LeasedSegment) {
     segment.isSealed = true
     node.send(.sealSegment(segment.log.identity))
+  }
+
+  /// The subscription has left, but samples may be out, of which it says nothing any more: what it has not let go of is
+  /// the node's, which waits until it is unmapped. So is all that it has, if it reads on: what it has let go of it would
+  /// read again if that was renewed.
+  func subscriberLeft(_ subscription: SubscriptionID, readsOn: Bool) {
+    state.withLock { state in
+      for segment in state.held.values
+      where readsOn || !state.listeners.hasRead(segment.log.identity, subscription) {
+        segment.isForced = true
+      }
+      state.listeners.remove(subscription)
+      for kind in [Lane.Kind.small, .large] {
+        for segment in state[kind].takeForced() { seal(segment) }
+      }
+    }
   }
 
   // MARK: - Others need memory

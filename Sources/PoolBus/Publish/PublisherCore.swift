@@ -288,10 +288,6 @@ final class PublisherCore: Sendable {
     state.withLock { $0.listeners.promise(promised.segment, to: promised.subscription, place: promised.place) }
   }
 
-  func subscriberLeft(_ subscription: SubscriptionID) {
-    state.withLock { $0.listeners.remove(subscription) }
-  }
-
   // MARK: - The end
 
   /// Nothing can be published any more. The node seals what is open; subscribers read on to its end.

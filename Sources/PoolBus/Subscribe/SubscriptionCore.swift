@@ -12,7 +12,7 @@ final class SubscriptionCore: Sendable {
   let observer: HandleQueue?
   /// By the monotonic clock.
   let joined = Clock.monotonicNanoseconds
-  private let node: NodeConnection
+  let node: NodeConnection
   /// Written with the state's lock held only.
   let doze: Doze?
   let state = Mutex(State())

@@ -710,10 +710,14 @@ struct  Poolbus__SubscriberLeft
   ProtobufCMessage base;
   uint64_t stream;
   uint64_t subscription;
+  /*
+   * its connection was ended: it reads what it was handed, and what is written there next
+   */
+  protobuf_c_boolean reads_on;
 };
 #define POOLBUS__SUBSCRIBER_LEFT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__subscriber_left__descriptor) \
-    , 0, 0 }
+    , 0, 0, 0 }
 
 
 /*
