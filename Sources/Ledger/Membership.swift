@@ -105,9 +105,11 @@ extension Ledger {
 
   /// A subscription closes, or has died: what it was promised, nobody awaits from it any more.
   ///
-  /// - Parameter mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
+  /// - Parameters:
+  ///   - mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
+  ///   - readsOn: nothing more is heard of it, but it reads what it has mapped, and what is written there next.
   public mutating func unsubscribe(
-    _ id: SubscriptionID, mappingsGone: Bool, now: UInt64
+    _ id: SubscriptionID, mappingsGone: Bool, readsOn: Bool = false, now: UInt64
   ) -> [LedgerAction] {
     guard let subscription = subscriptions[id], !subscription.hasLeft else { return [] }
     var actions: [LedgerAction] = []
@@ -129,11 +131,18 @@ extension Ledger {
         dropMapping(segment, .subscription(id))
         destroyIfUnmapped(segment, &actions)
       } else {
+        if readsOn { force(segment, now: now, &actions) }
         actions.append(.forget(segment, .subscription(id)))
       }
     }
     forgetIfOver(id)
     return settle(actions, now: now)
+  }
+
+  /// Its memory is not written again.
+  private mutating func force(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
+    segments[id]?.isForced = true
+    if segments[id]?.state == .warm { takeBack(id, now: now, &actions) }
   }
 
   // MARK: - Endings

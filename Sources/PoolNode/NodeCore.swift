@@ -150,7 +150,8 @@ struct NodeCore {
   ) -> [NodeAction] {
     var actions: [NodeAction] = []
     for subscription in record.subscriptions.sorted() {
-      let decided = ledger.unsubscribe(subscription, mappingsGone: mappingsGone, now: now)
+      let decided = ledger.unsubscribe(
+        subscription, mappingsGone: mappingsGone, readsOn: !mappingsGone, now: now)
       actions += execute(decided, contents: contents, now: now)
       actions += stopListening(subscription, readsOn: !mappingsGone)
       if mappingsGone { actions += forget(subscription) }

@@ -107,4 +107,22 @@ import Vocabulary
     world.release(segment, by: subscriber)
     #expect(world.ledger.streamRows.isEmpty && world.ledger.topicRows.isEmpty)
   }
+
+  /// Who is not heard any more, but reads on, finds what is written next in all that it has mapped.
+  @Test(arguments: [false, true]) func whatIsMappedByWhoReadsOnIsNotWrittenAgain(readsOn: Bool) throws {
+    var world = World(pages: 100)
+    world.unmapsAtOnce = false
+    let (leaving, staying) = (world.subscriber("a"), world.subscriber("a"))
+    let stream = world.publisher("a")
+    let segments = try (0..<3).map { _ in try world.publish(stream) }
+    // One is warm, one is read by the one that leaves only, one by neither.
+    for subscriber in [leaving, staying] { world.release(segments[0], by: subscriber) }
+    world.release(segments[1], by: leaving)
+    world.leave(leaving, readsOn: readsOn)
+    for segment in segments { world.release(segment, by: staying) }
+    let written = try (0..<3).map { _ in try world.lease(stream) }
+    #expect(written.count { $0.epoch > 1 } == (readsOn ? 0 : 2))
+    world.unmapAll()
+    #expect(world.usage.pinned == 0)
+  }
 }
