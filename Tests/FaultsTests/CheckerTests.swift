@@ -209,6 +209,10 @@ import Testing
     #expect(rules(evidence) == [])
     evidence.harm = []
     #expect(rules(evidence) == [.failure])
+    evidence.harm = [
+      .init(target: .worker(1), fault: .exhaustDescriptors(spare: 0, milliseconds: 1), time: 1055)
+    ]
+    #expect(rules(evidence) == [])
   }
 
   @Test("What only the node and a publisher had is gone with both")

@@ -91,14 +91,14 @@ struct Checker {
   }
 
   /// A segment takes memory of the node, and a descriptor of both; and who does not wait for memory does not wait for a
-  /// node either.
+  /// node either, nor when its own connection has just ended.
   private func mayRefuse(_ reason: Failure, to stream: StreamEvidence) -> Bool {
     switch reason {
     case .poolExhausted: true
     case .outOfMemory:
       hadNoDescriptors(.worker(stream.author.worker)) || hadNoDescriptors(.node)
         || evidence.wasHarmed(.node) { if case .exhaustMemory = $0 { true } else { false } }
-    case .nodeLost: stream.givesUp && wasRestarted
+    case .nodeLost: stream.givesUp && (wasRestarted || hadNoDescriptors(.worker(stream.author.worker)))
     default: false
     }
   }

@@ -111,8 +111,12 @@ extension Stage {
       process.signal(SIGKILL)
       killed.insert(number)
     }
-    // ZeroMQ ends a process that has no descriptor for a connection that comes in.
-    for (number, process) in living where process.hasEnded && isExhausted(number) { killed.insert(number) }
+    // ZeroMQ ends a process that has no descriptor for a connection that comes in, and nobody sees when.
+    for (number, process) in living where process.hasEnded {
+      guard let time = exhaustion(of: number) else { continue }
+      killed.insert(number)
+      harm.append(Evidence.Harm(target: .worker(number), fault: .kill, time: time))
+    }
     // What slow readers hold of the pool, others wait for.
     for process in living.values { process.tell("hurry") }
   }

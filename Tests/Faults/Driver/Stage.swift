@@ -133,10 +133,12 @@ actor Stage {
     }
   }
 
-  func isExhausted(_ worker: Int) -> Bool {
-    harm.contains { harm in
-      if case .exhaustDescriptors = harm.fault { harm.target == .worker(worker) } else { false }
+  /// When a process first had too few descriptors; nil if it always had enough.
+  func exhaustion(of worker: Int) -> UInt64? {
+    let times = harm.compactMap { harm -> UInt64? in
+      if case .exhaustDescriptors = harm.fault, harm.target == .worker(worker) { harm.time } else { nil }
     }
+    return times.min()
   }
 
   /// Ends what is left, whatever went wrong.
