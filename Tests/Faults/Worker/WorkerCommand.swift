@@ -22,8 +22,12 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let episode = Planner.episode(seed: seed, includesNodeFaults: nodeFaults)
     guard let plan = episode[worker: number] else { throw ValidationError("the episode has no process \(number)") }
-    // The first sleep takes a descriptor for all of them. Without one it would last for ever.
-    try await Task.sleep(for: .milliseconds(1))
+    // The first sleeps take a descriptor for each clock. A sleep that finds none would last for ever. (Not every first sleep
+    // takes its clock's: one that is over before the timer is set does without.)
+    for _ in 1...3 {
+      try await Task.sleep(for: .milliseconds(1), clock: .suspending)
+      try await Task.sleep(for: .milliseconds(1), clock: .continuous)
+    }
     let orders = WorkerOrders(random: seed ^ UInt64(number))
     try orders.listen()
     let membership = Membership(socket: socket, name: "process \(number)")
