@@ -261,7 +261,8 @@ final class ClientLoop: Sendable {
           if let connection { try poller.add(connection.socket.raw, token: Token.node, .readable) }
         }
         // Also when no handle seems to wait: ZeroMQ tells of new ones only after all the old ones were taken.
-        doorbells.drain()
+        // Who is woken goes on before the next handle is looked for, which costs system calls.
+        doorbells.drain { executor.runJobs() }
         executor.runJobs()
         doorbells.recheckIfDue()
 

@@ -92,7 +92,9 @@ final class Doorbells {
   }
 
   /// Takes every handle that waits, and wakes whom they concern.
-  func drain() {
+  ///
+  /// - Parameter rung: called after each that has woken somebody, or may have.
+  func drain(_ rung: () -> Void) {
     guard let receiver else { return }
     while true {
       var span = buffer.mutableSpan
@@ -113,6 +115,7 @@ final class Doorbells {
         }
         index += 1
       }
+      rung()
     }
   }
 

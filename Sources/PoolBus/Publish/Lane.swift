@@ -9,11 +9,15 @@ struct Lane {
 
   /// Messages that need a larger segment than this are large.
   static let largestShared = SegmentSizing.largest
-  /// How many messages, at least, a segment that is shared has room for.
-  static let shared = 2
+  /// How many messages, at least, a segment that is shared has room for: as many as make its turn cheap.
+  static let shared = 4
+  /// As ``shared``, of messages so large that memory counts for more.
+  static let sharedByLargest = 2
+  /// Bytes from which on a message is one of those.
+  static let largestMessage = 8 << 20
   /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, so many
   /// are enough, and they stay in the caches.
-  static let mostResting = 3
+  static let mostResting = 2
 
   let kind: Kind
   var current: LeasedSegment?
@@ -65,7 +69,8 @@ struct Lane {
       let wanted = max(sizing.capacity, Self.shared * lastNeed)
       return max(lastNeed, SegmentLayout.wholePages(min(wanted, share)))
     case .large:
-      return lastNeed * (isSteady ? max(1, min(Self.shared, share / max(lastNeed, 1))) : 1)
+      let wanted = lastNeed < Self.largestMessage ? Self.shared : Self.sharedByLargest
+      return lastNeed * (isSteady ? max(1, min(wanted, share / max(lastNeed, 1))) : 1)
     }
   }
 

@@ -38,6 +38,9 @@ struct Listeners {
   /// How many subscriptions that hold something have joined so far, as the node counts.
   private var joins: UInt64 = 0
 
+  /// How many subscriptions there are that publishers are told of as they read.
+  var readerCount: Int { listeners.count }
+
   var subscriptions: [SubscriptionID] { listeners.map(\.subscription) + silent.sorted() }
 
   /// Another node counts from the start.

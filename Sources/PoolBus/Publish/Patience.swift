@@ -1,10 +1,10 @@
 /// Whether a publisher whose readers are behind waits a moment for them rather than lease one more segment.
 ///
-/// A lease costs about as long as it may wait, and spreads the stream over more memory than the caches hold, so a reader
-/// that is about to be done is worth waiting for. One that is not, is waited for once: after that, not again until
+/// A lease costs about as long as it may wait, as it is handed to each reader, and spreads the stream over more memory than
+/// the caches hold, so readers that are about to be done are worth waiting for. One that is not, is waited for once: after that, not again until
 /// readers have caught up with a segment.
 struct Patience {
-  /// Nanoseconds that are waited at the most.
+  /// Nanoseconds that are waited for each reader, at the most.
   static let longest: UInt64 = 100_000
   /// Who has not caught up after so many nanoseconds is taken to have stopped.
   static let absence: UInt64 = 10_000_000
@@ -13,10 +13,10 @@ struct Patience {
   private var since: UInt64?
 
   /// - Parameter now: nanoseconds of a monotonic clock.
-  mutating func allowsWaiting(now: UInt64) -> Bool {
+  mutating func allowsWaiting(for readers: Int, now: UInt64) -> Bool {
     let start = since ?? now
     since = start
-    return now &- start < Self.longest
+    return now &- start < Self.longest * UInt64(max(readers, 1))
   }
 
   /// Whether nothing is expected of the readers any more.

@@ -60,7 +60,7 @@ extension PublisherCore {
   func mayWaitForReaders(on kind: Lane.Kind, in state: inout State) -> Bool {
     let now = Clock.monotonicNanoseconds
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
-    return state[kind].patience.allowsWaiting(now: now)
+    return state[kind].patience.allowsWaiting(for: state.listeners.readerCount, now: now)
   }
 
   func request(
