@@ -99,6 +99,7 @@ public final class SegmentWriter: @unchecked Sendable {
   ///   - attributes: the encoded attributes.
   /// - Returns: nil if the room does not suffice, the segment is sealed, or the alignment is not allowed.
   public func reserve(byteCount: Int, alignment: Int, attributes: Span<UInt8>) -> Reservation? {
+    prefetchNext()
     guard
       let reservation = room.reserve(
         byteCount: byteCount, alignment: alignment, attributesByteCount: attributes.count)
@@ -176,7 +177,8 @@ public final class SegmentWriter: @unchecked Sendable {
   }
 
   /// Asks for the cache lines that the next message will be written to: who reads has those beside them, and may have
-  /// these by now.
+  /// these by now. Done after a message, so that they come while others are at work, and before the next, as they may
+  /// have been taken away again.
   private func prefetchNext() {
     // SAFETY: nothing is written; the addresses need not even be valid.
     unsafe prefetchForWriting(mapping.base + room.top)

@@ -248,6 +248,24 @@ import Testing
     }
   }
 
+  @Test func whoLooksManyTimesFindsEachMessageOnce() async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      #expect(try subscriber.tryNext(looks: 100) == nil)
+      let publishing = Task { for _ in 1...500 { try await publisher.publish(copying: [1]) } }
+      for sequence: UInt64 in 1...500 {
+        var found: UInt64?
+        while found == nil {
+          found = try subscriber.tryNext(looks: 100)?.sequence
+          if found == nil { await Task.yield() }
+        }
+        #expect(found == sequence)
+      }
+      try await publishing.value
+    }
+  }
+
   @Test func closingASubscriberEndsItsWait() async throws {
     try await withBus { bus in
       let subscriber = try await bus.subscriber(to: "a")

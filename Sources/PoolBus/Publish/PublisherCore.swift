@@ -25,6 +25,7 @@ final class PublisherCore: Sendable {
     var small = Lane(.small)
     var large = Lane(.large)
     var nextSequence: UInt64 = 1
+    var clock = TickClock()
     /// Everything that is mapped, also the sealed and the warm.
     var held: [SegmentID: LeasedSegment] = [:]
     var requests: [UInt64: LeaseRequest] = [:]
@@ -189,7 +190,7 @@ final class PublisherCore: Sendable {
         throw .nodeLost
       }
       let sequence = state.nextSequence
-      let now = Clock.realtimeNanoseconds
+      let now = state.clock.now()
       let isLast = isRetired && segment.log.outstanding == 1
       let slot = segment.log.commit(
         reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
@@ -220,7 +221,7 @@ final class PublisherCore: Sendable {
         throw .nodeLost
       }
       let first = state.nextSequence
-      let now = Clock.realtimeNanoseconds
+      let now = state.clock.now()
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
       let identity = segment.log.identity

@@ -62,9 +62,16 @@ public final class Subscriber: Sendable {
   }
 
   /// The next message if one is there, or nil. Never waits. Throws as ``next()``, and ``BusError/closed``.
-  public func tryNext() throws(BusError) -> Sample? {
-    guard let message = try core.take() else { return nil }
-    return Sample(message)
+  ///
+  /// - Parameter looks: how often to look before saying that none is there: cheaper, for who spins, than as many calls.
+  public func tryNext(looks: Int = 1) throws(BusError) -> Sample? {
+    var remaining = looks
+    while true {
+      if let message = try core.take(looks: remaining) { return Sample(message) }
+      remaining -= SubscriptionCore.mostLooks
+      guard remaining > 0 else { return nil }
+      spinHint()
+    }
   }
 
   /// Ends the subscription; who waits in ``next()`` gets nil. Samples that are out stay readable.
@@ -101,8 +108,8 @@ public final class Subscriber: Sendable {
     var last = start
     var turns = 0
     while true {
-      for _ in 0..<32 {
-        if let message = try core.take(limit: limit, .atHand) { return message }
+      for _ in 0..<8 {
+        if let message = try core.take(limit: limit, looks: SubscriptionCore.mostLooks, .atHand) { return message }
         spinHint()
       }
       if let message = try core.take(limit: limit, .nearby) { return message }

@@ -44,6 +44,9 @@ final class SubscriptionCore: Sendable {
   /// thousand idle ones is read as fast as one alone.
   private static let patrolLength = 8
 
+  /// Looks with the lock held: to take it costs as much as several, and others wait hardly longer for it.
+  static let mostLooks = 32
+
   /// Where to look for a message before saying that there is none.
   enum Reach {
     /// Where the last one was.
@@ -65,18 +68,24 @@ final class SubscriptionCore: Sendable {
 
   /// The next message, with those that follow it in one place, or nil if none is there.
   ///
-  /// - Parameter limit: how many messages at the most.
+  /// - Parameters:
+  ///   - limit: how many messages at the most.
+  ///   - looks: how often to look where the last one was; at the most ``mostLooks``.
   /// - Throws: what was lost or is corrupt, once, at its place in the stream; the end when all is read.
   @inline(__always)
-  func take(limit: Int = 1, _ reach: Reach = .everywhere) throws(BusError) -> Message? {
+  func take(limit: Int = 1, looks: Int = 1, _ reach: Reach = .everywhere) throws(BusError) -> Message? {
     try state.withLock { state throws(BusError) in
       // The way of nearly every message.
       let turn = state.turn
       if turn < state.cursors.count, state.takenInTurn < Self.turnLength, state.failure == nil {
-        if let message = state.cursors[turn].takeAtHand(limit: limit) {
-          state.takenInTurn += message.count
-          return message
-        }
+        var looks = min(looks, Self.mostLooks)
+        repeat {
+          if let message = state.cursors[turn].takeAtHand(limit: limit) {
+            state.takenInTurn += message.count
+            return message
+          }
+          looks -= 1
+        } while looks > 0
         let isAll = state.cursors.count == 1 && state.ended == nil
         if reach == .atHand || isAll, state.cursors[turn].isQuiet { return nil }
       }

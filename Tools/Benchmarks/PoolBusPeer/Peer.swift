@@ -176,11 +176,11 @@ func trySend(_ number: UInt64, by publisher: Publisher) throws -> Bool {
 func watch(_ subscriber: Subscriber) throws -> UInt64 {
   var turns = 0
   while true {
-    if let sample = try subscriber.tryNext() {
+    if let sample = try subscriber.tryNext(looks: 32) {
       return sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
     }
     turns += 1
-    if turns.isMultiple(of: 4096) { sched_yield() }
+    if turns.isMultiple(of: 256) { sched_yield() }
   }
 }
 

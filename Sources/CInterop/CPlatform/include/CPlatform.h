@@ -89,6 +89,19 @@ static inline void poolbus_spin_hint(void) {
 #endif
 }
 
+/// The processor's counter, which every core reads alike; waits for nothing that comes before it.
+static inline uint64_t poolbus_ticks(void) {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+  uint64_t ticks;
+  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+  return ticks;
+#else
+  return 0;
+#endif
+}
+
 /// Asks for the cache line of an address, which need not be valid.
 static inline void poolbus_prefetch(const void *address) { __builtin_prefetch(address); }
 

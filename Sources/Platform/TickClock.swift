@@ -1,0 +1,99 @@
+import CPlatform
+import Glibc
+
+/// The time since 1970 as ``Clock/realtimeNanoseconds`` tells it, for a hot loop: the processor's ticks since the last look
+/// at the kernel's clocks, which is never long ago.
+///
+/// The kernel's own way, through the vDSO, is the same, but first waits for all loads that are under way. Where the kernel
+/// does not count by these ticks itself, they are not used.
+public struct TickClock: Sendable {
+  @usableFromInline var scale = TickScale()
+
+  public init() {}
+
+  /// Nanoseconds since 1970. May be less than it was before by as much as two looks at the kernel's clocks differ: some tens
+  /// of nanoseconds, or what the clock was set back by.
+  @inlinable
+  public mutating func now() -> UInt64 {
+    if let time = scale.time(at: poolbus_ticks()) { return time }
+    return look()
+  }
+
+  @inline(never) @usableFromInline
+  mutating func look() -> UInt64 {
+    guard Self.isUsable else { return Clock.realtimeNanoseconds }
+    let (before, realtime) = (Clock.monotonicNanoseconds, Clock.realtimeNanoseconds)
+    let ticks = poolbus_ticks()
+    scale.look(TickScale.Look(ticks: ticks, realtime: realtime, monotonic: Clock.monotonicNanoseconds), since: before)
+    return realtime
+  }
+
+  /// Whether the kernel trusts the ticks to be even, and alike on all cores.
+  private static let isUsable: Bool = {
+    var name = InlineArray<32, UInt8>(repeating: 0)
+    var span = name.mutableSpan
+    // SAFETY: the kernel copies the path, and writes no more than there is room for.
+    let count = unsafe span.withUnsafeMutableBufferPointer { room in
+      let file = unsafe open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC)
+      guard file >= 0 else { return 0 }
+      defer { close(file) }
+      return unsafe read(file, room.baseAddress, room.count)
+    }
+    let source = String(decoding: (0..<max(count, 0)).map { name[$0] }, as: UTF8.self)
+    return source == "tsc\n" || source == "arch_sys_counter\n"
+  }()
+}
+
+/// What a tick is worth: a pure state machine over looks at the kernel's clocks.
+@usableFromInline
+struct TickScale: Sendable {
+  @usableFromInline
+  struct Look: Sendable {
+    @usableFromInline var ticks: UInt64
+    /// Nanoseconds since 1970.
+    @usableFromInline var realtime: UInt64
+    /// Nanoseconds of a clock that is never set.
+    var monotonic: UInt64
+  }
+
+  /// Nanoseconds for which ticks are trusted after a look: so long it may take to notice that the clock was set.
+  static let span: UInt64 = 4_000_000
+  /// A look that takes longer was interrupted, and says nothing of its moment. Nanoseconds.
+  static let longestLook: UInt64 = 1_000
+  /// Looks so far apart tell how long a tick is.
+  static let measurable: ClosedRange<UInt64> = 1_000_000...2_000_000_000
+
+  /// All 0 as long as there was none: that is too long ago to be trusted, or to measure by.
+  @usableFromInline var last = Look(ticks: 0, realtime: 0, monotonic: 0)
+  /// Nanoseconds of a tick, times 2^32; 0 while unknown.
+  @usableFromInline var scale: UInt64 = 0
+  /// For so many ticks after the last look.
+  @usableFromInline var trusted: UInt64 = 0
+
+  @usableFromInline init() {}
+
+  /// The time at this count of ticks, or nil if it is time to look at the clocks.
+  @inlinable
+  func time(at ticks: UInt64) -> UInt64? {
+    // Also if the counter was set back: the difference is huge then.
+    let elapsed = ticks &- last.ticks
+    guard elapsed < trusted else { return nil }
+    return last.realtime &+ (elapsed &* scale) >> 32
+  }
+
+  /// - Parameter start: the monotonic clock as the look began.
+  mutating func look(_ look: Look, since start: UInt64) {
+    guard look.monotonic &- start < Self.longestLook else { return }
+    let (last, age) = (last, look.monotonic &- last.monotonic)
+    // Too early to tell: as long as ticks are not trusted, each message is a look.
+    guard age >= Self.measurable.lowerBound else { return trusted = 0 }
+    self.last = look
+    trusted = 0
+    guard age <= Self.measurable.upperBound, look.ticks > last.ticks else { return }
+    let measured = (age << 32) / (look.ticks - last.ticks)
+    // A machine that moved to another host counts anew, and otherwise: then two measurements must agree.
+    let agrees = max(measured, scale) - min(measured, scale) <= scale >> 10
+    scale = measured
+    if agrees, measured > 0 { trusted = (Self.span << 32) / measured }
+  }
+}
