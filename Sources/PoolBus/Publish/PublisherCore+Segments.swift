@@ -156,10 +156,11 @@ extension PublisherCore {
 
   /// Others wait for memory: all goes back, as soon as it is read, and the next lease will be of less.
   func giveBack() {
+    let now = Clock.monotonicNanoseconds
     state.withLock { state in
       state.isShort = true
       sealUnused(in: &state)
-      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink() }
+      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink(now: now) }
       retireCurrent(in: &state)
     }
   }

@@ -7,16 +7,23 @@ struct SegmentSizing {
   static let shortLife: UInt64 = 50_000_000
   /// One that lasted longer than this was larger than it need be.
   static let longLife: UInt64 = 5_000_000_000
+  /// For so long after others needed memory it does not grow.
+  static let shortage: UInt64 = 10_000_000_000
 
   /// Bytes of the next segment, header and slots included.
   private(set) var capacity = smallest
   private var started: UInt64?
+  /// What it came down to when others last needed memory, and when that was.
+  private var ceiling: (capacity: Int, time: UInt64)?
 
   /// Whether the segment at hand was begun less than a short life ago.
   func isFast(at now: UInt64) -> Bool { started.map { now &- $0 < Self.shortLife } ?? false }
 
-  /// Others need memory, too.
-  mutating func shrink() { capacity = max(capacity / 2, Self.smallest) }
+  /// Others need memory, too: not only now, so it stays small for a while.
+  mutating func shrink(now: UInt64) {
+    capacity = max(capacity / 2, Self.smallest)
+    ceiling = (capacity, now)
+  }
 
   /// A segment was filled and the next begins; `now` in nanoseconds of a monotonic clock.
   ///
@@ -25,9 +32,14 @@ struct SegmentSizing {
     defer { started = now }
     guard let started, now >= started, !isRenewed else { return }
     if now - started < Self.shortLife {
-      capacity = min(capacity * 2, Self.largest)
+      capacity = min(capacity * 2, limit(at: now))
     } else if now - started > Self.longLife {
       capacity = max(capacity / 2, Self.smallest)
     }
+  }
+
+  private func limit(at now: UInt64) -> Int {
+    guard let ceiling, now &- ceiling.time < Self.shortage else { return Self.largest }
+    return ceiling.capacity
   }
 }
