@@ -60,7 +60,9 @@ extension PublisherCore {
   func mayWaitForReaders(on kind: Lane.Kind, in state: inout State) -> Bool {
     let now = Clock.monotonicNanoseconds
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
-    return state[kind].patience.allowsWaiting(for: state.listeners.readerCount, now: now)
+    // What follows a small segment is larger if it is leased, and so wakes readers less often: better than to wait long.
+    let isLarge = state[kind].resting.last.map { $0.log.capacity >= SegmentSizing.largest } ?? false
+    return state[kind].patience.allowsWaiting(for: isLarge ? state.listeners.readerCount : 1, now: now)
   }
 
   func request(
