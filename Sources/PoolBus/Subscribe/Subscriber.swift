@@ -90,8 +90,9 @@ public final class Subscriber: Sendable {
       if let message = try core.take(limit: limit, .nearby) { return .message(message) }
       guard waiting != .block else { return .nothing }
       start = start ?? Clock.realtimeNanoseconds
-      if let message = try spinForMessage(limit) { return .message(message) }
-      return .nothing
+      guard let message = try spinForMessage(limit) else { return .nothing }
+      spin.paid()
+      return .message(message)
     } catch {
       guard error == .closed else { throw error }
       return .closed
