@@ -103,14 +103,9 @@ extension Ledger {
     return settle(actions, now: now)
   }
 
-  /// A subscription closes, or has died: what it was promised, nobody awaits from it any more.
-  ///
-  /// - Parameters:
-  ///   - mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
-  ///   - readsOn: nothing more is heard of it, but it reads what it has mapped, and what is written there next.
-  public mutating func unsubscribe(
-    _ id: SubscriptionID, mappingsGone: Bool, readsOn: Bool = false, now: UInt64
-  ) -> [LedgerAction] {
+  /// A subscription leaves: what it was promised, nobody awaits from it any more. Unless it has died,
+  /// ``unmapped(_:by:now:)`` is said for each segment that it lets go.
+  public mutating func unsubscribe(_ id: SubscriptionID, _ departure: Departure, now: UInt64) -> [LedgerAction] {
     guard let subscription = subscriptions[id], !subscription.hasLeft else { return [] }
     var actions: [LedgerAction] = []
     subscriptions[id]?.hasLeft = true
@@ -120,18 +115,18 @@ extension Ledger {
       streams[stream]?.subscriptions.removeAll { $0 == id }
       for segment in streams[stream]?.segments ?? [] where segments[segment]?.promises[id] != nil {
         // It may read on for a while: then the memory is not written again.
-        if !mappingsGone, segments[segment]?.mayBeRead(by: id) == true { segments[segment]?.isForced = true }
+        if departure != .died, segments[segment]?.mayBeRead(by: id) == true { segments[segment]?.isForced = true }
         void(segment, for: id)
-        if mappingsGone { dropMapping(segment, .subscription(id)) }
+        if departure == .died { dropMapping(segment, .subscription(id)) }
         reclaimIfReleased(segment, now: now, &actions)
       }
     }
     for segment in subscription.mappings.sorted() {
-      if mappingsGone {
+      if departure == .died {
         dropMapping(segment, .subscription(id))
         destroyIfUnmapped(segment, &actions)
       } else {
-        if readsOn { force(segment, now: now, &actions) }
+        if departure == .cutOff { force(segment, now: now, &actions) }
         actions.append(.forget(segment, .subscription(id)))
       }
     }

@@ -95,7 +95,8 @@ public struct SubscriberOptions: Sendable {
 public enum Waiting: Hashable, Sendable {
   /// Suspends the task; the publisher's handle wakes it. Costs no processor time while nothing comes.
   case block
-  /// Watches the committed word. Fastest, but keeps a thread of the executor busy: give it one of its own.
+  /// Watches the committed word. Fastest, but keeps a thread of the executor busy: give it one of its own, and there,
+  /// where nothing else is to run, ``Subscriber/tryNext(looks:)`` is faster still.
   case spin
   /// Spins as long as that has lately paid, then blocks.
   case adaptive

@@ -46,8 +46,8 @@ extension NodeCore {
 
     case .unsubscribe(let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
-      let decided = ledger.unsubscribe(subscription, mappingsGone: false, now: now)
-      return execute(decided, contents: contents, now: now) + stopListening(subscription, readsOn: false)
+      let decided = ledger.unsubscribe(subscription, .closed, now: now)
+      return execute(decided, contents: contents, now: now) + stopListening(subscription, .closed)
         + forgetIfOver(subscription)
 
     case .requestLease(let wish):

@@ -185,9 +185,9 @@ extension NodeCore {
       case .subscription(let subscription):
         for stream in awaitedListeners.removeValue(forKey: subscription).map({ $0.sorted() }) ?? [] {
           guard let publisher = streams[stream], !publisher.isClosed else { continue }
-          actions.append(.send(.subscriberLeft(subscription, stream: stream, readsOn: false), to: publisher.client))
+          actions.append(.send(.subscriberLeft(subscription, stream: stream, .closed), to: publisher.client))
         }
-        let decided = ledger.unsubscribe(subscription, mappingsGone: true, now: now)
+        let decided = ledger.unsubscribe(subscription, .died, now: now)
         actions += execute(decided, contents: contents, now: now)
       }
     }

@@ -150,10 +150,10 @@ struct NodeCore {
   ) -> [NodeAction] {
     var actions: [NodeAction] = []
     for subscription in record.subscriptions.sorted() {
-      let decided = ledger.unsubscribe(
-        subscription, mappingsGone: mappingsGone, readsOn: !mappingsGone, now: now)
-      actions += execute(decided, contents: contents, now: now)
-      actions += stopListening(subscription, readsOn: !mappingsGone)
+      // Nobody has told it to end.
+      let departure = mappingsGone ? Departure.died : .cutOff
+      actions += execute(ledger.unsubscribe(subscription, departure, now: now), contents: contents, now: now)
+      actions += stopListening(subscription, departure)
       if mappingsGone { actions += forget(subscription) }
     }
     for stream in record.streams.sorted() {
@@ -188,14 +188,12 @@ struct NodeCore {
   }
 
   /// Tells publishers that they need not ring the subscription any more.
-  ///
-  /// - Parameter readsOn: it goes on to read what it was handed, as nobody has told it to end.
-  mutating func stopListening(_ subscription: SubscriptionID, readsOn: Bool) -> [NodeAction] {
+  mutating func stopListening(_ subscription: SubscriptionID, _ departure: Departure) -> [NodeAction] {
     guard let record = subscriptions[subscription] else { return [] }
     subscriptions[subscription]?.streams = []
     return record.streams.sorted().compactMap { stream in
       guard let publisher = streams[stream], !publisher.isClosed else { return nil }
-      return .send(.subscriberLeft(subscription, stream: stream, readsOn: readsOn), to: publisher.client)
+      return .send(.subscriberLeft(subscription, stream: stream, departure), to: publisher.client)
     }
   }
 

@@ -143,7 +143,7 @@ struct Samples {
       .subscriberJoined(SubscriberJoined(stream: id(), subscription: id(), joins: uint64(), observes: bool())),
       .segmentPromised(SegmentPromised(stream: id(), segment: id(), subscription: id(), place: uint32())),
       .retention(id(), isRetained: bool()),
-      .subscriberLeft(id(), stream: id(), readsOn: bool()),
+      .subscriberLeft(id(), stream: id(), Departure.allCases.randomElement(using: &generator)!),
       .giveBack(id()),
       .forgetSegment(id(), by: id()),
       .forgetSegment(id(), by: nil),

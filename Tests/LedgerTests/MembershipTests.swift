@@ -37,7 +37,7 @@ import Vocabulary
     let subscriber = world.subscriber("a")
     let stream = world.publisher("a")
     let segments = try (0..<6).map { _ in try world.publish(stream) }
-    world.leave(subscriber, isDead: true)
+    world.leave(subscriber, .died)
     #expect(world.usage.sealed == 0 && world.usage.pinned == 0)
     #expect(segments.allSatisfy { world.state(of: $0) != .sealed })
   }
@@ -109,7 +109,8 @@ import Vocabulary
   }
 
   /// Who is not heard any more, but reads on, finds what is written next in all that it has mapped.
-  @Test(arguments: [false, true]) func whatIsMappedByWhoReadsOnIsNotWrittenAgain(readsOn: Bool) throws {
+  @Test(arguments: [(Departure.closed, 2), (.died, 3), (.cutOff, 0)])
+  func whatIsMappedByWhoReadsOnIsNotWrittenAgain(departure: Departure, renewed: Int) throws {
     var world = World(pages: 100)
     world.unmapsAtOnce = false
     let (leaving, staying) = (world.subscriber("a"), world.subscriber("a"))
@@ -118,10 +119,10 @@ import Vocabulary
     // One is warm, one is read by the one that leaves only, one by neither.
     for subscriber in [leaving, staying] { world.release(segments[0], by: subscriber) }
     world.release(segments[1], by: leaving)
-    world.leave(leaving, readsOn: readsOn)
+    world.leave(leaving, departure)
     for segment in segments { world.release(segment, by: staying) }
     let written = try (0..<3).map { _ in try world.lease(stream) }
-    #expect(written.count { $0.epoch > 1 } == (readsOn ? 0 : 2))
+    #expect(written.count { $0.epoch > 1 } == renewed)
     world.unmapAll()
     #expect(world.usage.pinned == 0)
   }

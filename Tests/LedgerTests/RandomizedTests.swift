@@ -152,7 +152,7 @@ struct RandomLife {
     if isDead { asked.removeAll { $0.1 == .subscription(id) } }
     // Alive, it may read on what it has until it unmaps it.
     if isDead { for segment in borrowed.keys { borrowed[segment]?.remove(id) } }
-    perform(ledger.unsubscribe(id, mappingsGone: isDead, now: now))
+    perform(ledger.unsubscribe(id, isDead ? .died : .closed, now: now))
   }
 
   private mutating func lease() {

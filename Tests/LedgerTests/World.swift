@@ -103,8 +103,8 @@ struct World {
     guard !isDead else { return }
     for segment in mapped { unmap(segment, by: .publisher(stream)) }
   }
-  mutating func leave(_ id: SubscriptionID, isDead: Bool = false, readsOn: Bool = false) {
-    perform(ledger.unsubscribe(id, mappingsGone: isDead, readsOn: readsOn, now: now))
+  mutating func leave(_ id: SubscriptionID, _ departure: Departure = .closed) {
+    perform(ledger.unsubscribe(id, departure, now: now))
   }
   mutating func advance(by nanoseconds: UInt64) {
     now += nanoseconds

@@ -67,6 +67,18 @@ import Testing
     }
   }
 
+  /// Of the dead no sample is out, so what they had not read is as good as read.
+  @Test(arguments: [Departure.closed, .died, .cutOff]) func onlyTheDeadNeedNothing(departure: Departure) async throws {
+    try await withBus { bus in
+      let leaving = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      try await publisher.publish(copying: [1])
+      publisher.core.subscriberLeft(leaving.subscription, departure)
+      let isForced = publisher.core.state.withLock { state in state.held.values.contains(where: \.isForced) }
+      #expect(isForced == (departure != .died))
+    }
+  }
+
   /// Subscriptions come and go while a stream renews its segments: each sees all from its first message on.
   @Test(.timeLimit(.minutes(5))) func whoJoinsMissesNothing() async throws {
     let seed = UInt64.random(in: 0 ... .max)

@@ -150,11 +150,11 @@ import Vocabulary
     let joined = SubscriberJoined(stream: stream, subscription: subscription, joins: 1, observes: false)
     #expect(joining.contains(.send(.subscriberJoined(joined), to: publisher, attaching: .wakePage(subscription))))
     let leaving = world.die(subscriber)
-    #expect(leaving.contains(.send(.subscriberLeft(subscription, stream: stream, readsOn: false), to: publisher)))
+    #expect(leaving.contains(.send(.subscriberLeft(subscription, stream: stream, .died), to: publisher)))
     let other = world.join()
     let cutOff = try world.subscribe(other, "a")
     let ending = world.leave(other)
-    #expect(ending.contains(.send(.subscriberLeft(cutOff, stream: stream, readsOn: true), to: publisher)))
+    #expect(ending.contains(.send(.subscriberLeft(cutOff, stream: stream, .cutOff), to: publisher)))
   }
 
   @Test func aSegmentThatItsPublisherRenewedEndsInTheLifeItIsIn() throws {

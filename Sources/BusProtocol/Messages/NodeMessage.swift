@@ -26,10 +26,7 @@ public enum NodeMessage: Hashable, Sendable {
   /// To a publisher. The subscription's wake page comes beside it if it has one.
   case subscriberJoined(SubscriberJoined)
   /// To a publisher.
-  ///
-  /// - `readsOn`: its connection was ended, and its process lives: it reads what it was handed, and whatever is written
-  ///   there next. Else it reads nothing any more, but samples may be out of what it has not acknowledged.
-  case subscriberLeft(SubscriptionID, stream: StreamID, readsOn: Bool)
+  case subscriberLeft(SubscriptionID, stream: StreamID, Departure)
 }
 
 /// The client has joined.

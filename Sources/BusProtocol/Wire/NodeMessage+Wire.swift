@@ -33,11 +33,11 @@ extension NodeMessage {
     case .lagged(let lagged): try message.put("lagged", lagged.write)
     case .snapshot(let part): try message.put("snapshot", part.write)
     case .subscriberJoined(let joined): try message.put("subscriber_joined", joined.write)
-    case .subscriberLeft(let subscription, let stream, let readsOn):
+    case .subscriberLeft(let subscription, let stream, let departure):
       try message.put("subscriber_left") { fields throws(ProtocolError) in
         try fields.putID("stream", stream)
         try fields.putID("subscription", subscription)
-        try fields.put("reads_on", readsOn)
+        try fields.put("departure", departure)
       }
     }
     return try message.encoded(limit: Self.maximumByteCount)
@@ -66,7 +66,7 @@ extension NodeMessage {
     case "subscriber_joined": return .subscriberJoined(try SubscriberJoined(fields))
     case "subscriber_left":
       return .subscriberLeft(
-        try fields.id("subscription"), stream: try fields.id("stream"), readsOn: try fields.bool("reads_on"))
+        try fields.id("subscription"), stream: try fields.id("stream"), try fields.enumeration("departure"))
     default: throw message.invalid("body", "is \(name), which this version doesn't know")
     }
   }

@@ -4396,20 +4396,20 @@ static const ProtobufCFieldDescriptor poolbus__subscriber_left__field_descriptor
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "reads_on",
+    "departure",
     3,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_BOOL,
+    PROTOBUF_C_TYPE_ENUM,
     0,   /* quantifier_offset */
-    offsetof(Poolbus__SubscriberLeft, reads_on),
-    NULL,
+    offsetof(Poolbus__SubscriberLeft, departure),
+    &poolbus__departure__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
 static const unsigned poolbus__subscriber_left__field_indices_by_name[] = {
-  2,   /* field[2] = reads_on */
+  2,   /* field[2] = departure */
   0,   /* field[0] = stream */
   1,   /* field[1] = subscription */
 };
@@ -6401,6 +6401,36 @@ const ProtobufCEnumDescriptor poolbus__refusal_code__descriptor =
   poolbus__refusal_code__enum_values_by_name,
   1,
   poolbus__refusal_code__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue poolbus__departure__enum_values_by_number[3] =
+{
+  { "CLOSED", "POOLBUS__DEPARTURE__CLOSED", 0 },
+  { "DIED", "POOLBUS__DEPARTURE__DIED", 1 },
+  { "CUT_OFF", "POOLBUS__DEPARTURE__CUT_OFF", 2 },
+};
+static const ProtobufCIntRange poolbus__departure__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex poolbus__departure__enum_values_by_name[3] =
+{
+  { "CLOSED", 0 },
+  { "CUT_OFF", 2 },
+  { "DIED", 1 },
+};
+const ProtobufCEnumDescriptor poolbus__departure__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "poolbus.Departure",
+  "Departure",
+  "Poolbus__Departure",
+  "poolbus",
+  3,
+  poolbus__departure__enum_values_by_number,
+  3,
+  poolbus__departure__enum_values_by_name,
+  1,
+  poolbus__departure__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCEnumValue poolbus__segment_state__enum_values_by_number[5] =

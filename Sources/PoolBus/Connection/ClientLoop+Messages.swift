@@ -44,8 +44,8 @@ extension ClientLoop {
 
     case .subscriberJoined(let joined):
       publisher(joined.stream)?.subscriberJoined(joined, wakePage: descriptor)
-    case .subscriberLeft(let subscription, let stream, let readsOn):
-      publisher(stream)?.subscriberLeft(subscription, readsOn: readsOn)
+    case .subscriberLeft(let subscription, let stream, let departure):
+      publisher(stream)?.subscriberLeft(subscription, departure)
 
     case .streamIntroduced(let introduced):
       guard let subscription = subscription(introduced.subscription) else { break }

@@ -138,14 +138,16 @@ extension PublisherCore {
     node.send(.sealSegment(segment.log.identity))
   }
 
-  /// The subscription has left, but samples may be out, of which it says nothing any more: what it has not let go of is
-  /// the node's, which waits until it is unmapped. So is all that it has, if it reads on: what it has let go of it would
-  /// read again if that was renewed.
-  func subscriberLeft(_ subscription: SubscriptionID, readsOn: Bool) {
+  /// The subscription has left. Samples may be out, of which it says nothing any more: what it has not let go of is the
+  /// node's, which waits until it is unmapped. So is all that it has, if it was cut off: what it has let go of it would read
+  /// again if that was renewed. Of one that has died, nothing is.
+  func subscriberLeft(_ subscription: SubscriptionID, _ departure: Departure) {
     state.withLock { state in
-      for segment in state.held.values
-      where readsOn || !state.listeners.hasRead(segment.log.identity, subscription) {
-        segment.isForced = true
+      for segment in state.held.values {
+        switch departure {
+        case .closed where state.listeners.hasRead(segment.log.identity, subscription), .died: continue
+        case .closed, .cutOff: segment.isForced = true
+        }
       }
       state.listeners.remove(subscription)
       for kind in [Lane.Kind.small, .large] {

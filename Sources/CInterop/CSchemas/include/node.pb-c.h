@@ -107,6 +107,21 @@ typedef enum _Poolbus__RefusalCode {
   POOLBUS__REFUSAL_CODE__NODE_FAULT = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__REFUSAL_CODE)
 } Poolbus__RefusalCode;
+typedef enum _Poolbus__Departure {
+  /*
+   * reads nothing new, but samples may be out of what it has not acknowledged
+   */
+  POOLBUS__DEPARTURE__CLOSED = 0,
+  /*
+   * reads nothing any more
+   */
+  POOLBUS__DEPARTURE__DIED = 1,
+  /*
+   * its connection was ended: it reads what it was handed, and what is written there next
+   */
+  POOLBUS__DEPARTURE__CUT_OFF = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__DEPARTURE)
+} Poolbus__Departure;
 typedef enum _Poolbus__SegmentState {
   POOLBUS__SEGMENT_STATE__LEASED = 0,
   POOLBUS__SEGMENT_STATE__SEALED = 1,
@@ -710,14 +725,11 @@ struct  Poolbus__SubscriberLeft
   ProtobufCMessage base;
   uint64_t stream;
   uint64_t subscription;
-  /*
-   * its connection was ended: it reads what it was handed, and what is written there next
-   */
-  protobuf_c_boolean reads_on;
+  Poolbus__Departure departure;
 };
 #define POOLBUS__SUBSCRIBER_LEFT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__subscriber_left__descriptor) \
-    , 0, 0, 0 }
+    , 0, 0, POOLBUS__DEPARTURE__CLOSED }
 
 
 /*
@@ -2101,6 +2113,7 @@ typedef void (*Poolbus__HolderRow_Closure)
 extern const ProtobufCEnumDescriptor    poolbus__full_policy__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__reading_progress__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__refusal_code__descriptor;
+extern const ProtobufCEnumDescriptor    poolbus__departure__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__segment_state__descriptor;
 extern const ProtobufCEnumDescriptor    poolbus__holder_reason__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__client_message__descriptor;
