@@ -1,8 +1,8 @@
 /// Whether a publisher whose readers are behind waits a moment for them rather than lease one more segment.
 ///
 /// A lease costs about as long as it may wait, as it is handed to each reader, and spreads the stream over more memory than
-/// the caches hold, so readers that are about to be done are worth waiting for. One that is not, is waited for once: after that, not again until
-/// readers have caught up with a segment.
+/// the caches hold, so readers that are about to be done are worth waiting for. Those that are not, are waited for once:
+/// after that, not again until they have caught up with a segment.
 struct Patience {
   /// Nanoseconds that are waited for each reader, at the most.
   static let longest: UInt64 = 100_000
