@@ -185,6 +185,7 @@ extension NodeCore {
       case .subscription(let subscription):
         for stream in awaitedListeners.removeValue(forKey: subscription).map({ $0.sorted() }) ?? [] {
           guard let publisher = streams[stream], !publisher.isClosed else { continue }
+          // The books know no mapping of it; but it may live, with samples out.
           actions.append(.send(.subscriberLeft(subscription, stream: stream, .closed), to: publisher.client))
         }
         let decided = ledger.unsubscribe(subscription, .died, now: now)
