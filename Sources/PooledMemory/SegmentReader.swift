@@ -134,6 +134,14 @@ public struct SegmentReader: Sendable {
     unsafe Platform.prefetch(mapping.mapping.base + min(max(offset, 0), capacity))
   }
 
+  /// Asks for a slot's cache line ahead, while the shared words are looked at.
+  @inline(__always)
+  public func prefetchSlot(at index: UInt32) {
+    // SAFETY: nothing is read; the address need not even be valid.
+    unsafe Platform.prefetch(
+      mapping.mapping.base + max(SegmentLayout.slotOffset(of: index, inCapacity: capacity), 0))
+  }
+
   /// The sequence that a slot claims, unchecked: to see how far a run of messages may go before each is looked at.
   /// They rise from slot to slot, if the publisher keeps to the rules.
   ///

@@ -38,11 +38,12 @@ struct OpenSegment {
   @inline(__always)
   mutating func nextSlot(of expected: UInt64) -> Slot? {
     guard segment != nil, peeked == nil else { return nil }
+    reader.prefetch(at: following)
     if next >= visible {
+      reader.prefetchSlot(at: next)
       guard end == nil, let committed = reader.committedInThisLife, committed > next else { return nil }
       visible = committed
     }
-    reader.prefetch(at: following)
     guard let slot = try? reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else { return nil }
     return slot
   }
