@@ -125,21 +125,25 @@ public struct SegmentReader: Sendable {
     return entry
   }
 
-  /// Asks for a payload's first cache line ahead, while its slot is being read.
+  /// How many messages the log holds, as soon as they are more than `count`; nil if they are not within so many looks, or
+  /// the segment is in another life.
   ///
-  /// - Parameter offset: where the payload probably lies: see ``Slot/following``.
-  @inline(__always)
-  public func prefetch(at offset: Int) {
-    // SAFETY: nothing is read; the address need not even be valid.
-    unsafe Platform.prefetch(mapping.mapping.base + min(max(offset, 0), capacity))
-  }
-
-  /// Asks for a slot's cache line ahead, while the shared words are looked at.
-  @inline(__always)
-  public func prefetchSlot(at index: UInt32) {
-    // SAFETY: nothing is read; the address need not even be valid.
-    unsafe Platform.prefetch(
-      mapping.mapping.base + max(SegmentLayout.slotOffset(of: index, inCapacity: capacity), 0))
+  /// Asks meanwhile for what will be read next, so that it comes beside the news of it rather than behind: the slot that
+  /// follows, and its payload's first cache line.
+  ///
+  /// - Parameter payload: where that payload probably lies: see ``Slot/following``.
+  public func committed(beyond count: UInt32, looks: Int, payload: Int) -> UInt32? {
+    let slot = max(SegmentLayout.slotOffset(of: count, inCapacity: capacity), 0)
+    let payload = min(max(payload, 0), capacity)
+    for _ in 0..<looks {
+      // SAFETY: nothing is read; the addresses need not even be valid.
+      unsafe prefetch(mapping.mapping.base + slot)
+      unsafe prefetch(mapping.mapping.base + payload)
+      guard let committed = mapping.committedWord.count(in: identity.epoch) else { return nil }
+      if committed > count { return min(committed, maximumSlotCount) }
+      spinHint()
+    }
+    return nil
   }
 
   /// The sequence that a slot claims, unchecked: to see how far a run of messages may go before each is looked at.

@@ -35,13 +35,15 @@ struct OpenSegment {
   // MARK: - The next message
 
   /// The next slot, if its message is the one that is expected: the way of nearly every message.
+  ///
+  /// - Parameter looks: how often to look whether it is there.
   @inline(__always)
-  mutating func nextSlot(of expected: UInt64) -> Slot? {
+  mutating func nextSlot(of expected: UInt64, looks: Int) -> Slot? {
     guard segment != nil, peeked == nil else { return nil }
-    reader.prefetch(at: following)
     if next >= visible {
-      reader.prefetchSlot(at: next)
-      guard end == nil, let committed = reader.committedInThisLife, committed > next else { return nil }
+      guard end == nil, let committed = reader.committed(beyond: next, looks: looks, payload: following) else {
+        return nil
+      }
       visible = committed
     }
     guard let slot = try? reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else { return nil }

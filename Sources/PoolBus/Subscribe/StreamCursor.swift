@@ -107,11 +107,13 @@ struct StreamCursor {
   // MARK: - Reading
 
   /// Takes the next message if it lies where the last one did, as nearly always; nil if one must look for it.
+  ///
+  /// - Parameter looks: how often to look whether it is there.
   @inline(__always)
-  mutating func takeAtHand(limit: Int) -> Message? {
+  mutating func takeAtHand(limit: Int, looks: Int = 1) -> Message? {
     let index = atHand
     guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny else { return nil }
-    guard let slot = nextSlot(at: index) else { return nil }
+    guard let slot = nextSlot(at: index, looks: looks) else { return nil }
     if limit > 1 { return take(slot, at: index, limit: limit) }
     let (segment, isLastSeen) = pass(slot, at: index)
     isSettled = false
@@ -123,10 +125,10 @@ struct StreamCursor {
   // As spans: each access to an array would see to it first that nobody shares it.
 
   @inline(__always)
-  private mutating func nextSlot(at index: Int) -> Slot? {
+  private mutating func nextSlot(at index: Int, looks: Int) -> Slot? {
     let expected = expected
     var segments = segments.mutableSpan
-    return segments[index].nextSlot(of: expected)
+    return segments[index].nextSlot(of: expected, looks: looks)
   }
 
   @inline(__always)

@@ -70,7 +70,6 @@ public final class Subscriber: Sendable {
       if let message = try core.take(looks: remaining) { return Sample(message) }
       remaining -= SubscriptionCore.mostLooks
       guard remaining > 0 else { return nil }
-      spinHint()
     }
   }
 
@@ -111,7 +110,6 @@ public final class Subscriber: Sendable {
     while true {
       for _ in 0..<8 {
         if let message = try core.take(limit: limit, looks: SubscriptionCore.mostLooks, .atHand) { return message }
-        spinHint()
       }
       if let message = try core.take(limit: limit, .nearby) { return message }
       let now = Clock.monotonicNanoseconds

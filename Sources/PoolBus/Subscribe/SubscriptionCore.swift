@@ -78,14 +78,10 @@ final class SubscriptionCore: Sendable {
       // The way of nearly every message.
       let turn = state.turn
       if turn < state.cursors.count, state.takenInTurn < Self.turnLength, state.failure == nil {
-        var looks = min(looks, Self.mostLooks)
-        repeat {
-          if let message = state.cursors[turn].takeAtHand(limit: limit) {
-            state.takenInTurn += message.count
-            return message
-          }
-          looks -= 1
-        } while looks > 0
+        if let message = state.cursors[turn].takeAtHand(limit: limit, looks: min(looks, Self.mostLooks)) {
+          state.takenInTurn += message.count
+          return message
+        }
         let isAll = state.cursors.count == 1 && state.ended == nil
         if reach == .atHand || isAll, state.cursors[turn].isQuiet { return nil }
       }
