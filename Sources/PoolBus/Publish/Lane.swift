@@ -10,14 +10,14 @@ struct Lane {
   /// Messages that need a larger segment than this are large.
   static let largestShared = SegmentSizing.largest
   /// How many messages, at least, a segment that is shared has room for: as many as make its turn cheap.
-  static let shared = 4
+  static let shared = 2
   /// As ``shared``, of messages so large that memory counts for more.
   static let sharedByLargest = 2
   /// Bytes from which on a message is one of those.
   static let largestMessage = 8 << 20
   /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, so many
   /// are enough, and they stay in the caches.
-  static let mostResting = 2
+  static let mostResting = 3
 
   let kind: Kind
   var current: LeasedSegment?
@@ -46,6 +46,10 @@ struct Lane {
   func countsOnReaders(at now: UInt64) -> Bool {
     resting.count >= Self.mostResting - 1 && !patience.isOver(at: now) && sizing.isFast(at: now)
   }
+
+  /// Whether its segments are as large as they get, so that one more would be more than the caches hold. What follows a
+  /// smaller one is larger if it is leased, and so costs less for each message: better than to wait long.
+  var fillsCaches: Bool { resting.last.map { $0.log.capacity >= SegmentSizing.largest } ?? false }
 
   /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.
   mutating func capacity(for need: Int, limit: Int) -> Int {
@@ -77,6 +81,11 @@ struct Lane {
   /// Takes the segment that rests and may be written anew, and was written last, as the caches still have it.
   mutating func takeRested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> LeasedSegment? {
     resting.lastIndex { $0.log.capacity >= need && mayBeRenewed($0) }.map { resting.remove(at: $0) }
+  }
+
+  /// Takes a segment that was leased ahead of need.
+  mutating func takeAhead(for need: Int) -> LeasedSegment? {
+    ahead.firstIndex { $0.log.capacity >= need }.map { ahead.remove(at: $0) }
   }
 
   /// Takes what rests and is not to be renewed.

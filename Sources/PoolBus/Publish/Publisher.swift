@@ -67,7 +67,9 @@ public final class Publisher: Sendable {
     while true {
       switch try core.attempt(wish, { $0.reserve(count: count, byteCount: byteCount) }) {
       case .reserved(let segment, let run): return LoanBatch(writer: segment, run: run)
-      case .awaitsReaders: yieldCore()
+      case .awaitsReaders:
+        yieldCore()
+        await Task.yield()
       case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
       }
     }
@@ -117,7 +119,9 @@ public final class Publisher: Sendable {
       switch try core.attempt(wish, { wish.reserve(in: $0) }) {
       case .reserved(let segment, let reservation):
         return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
-      case .awaitsReaders: yieldCore()
+      case .awaitsReaders:
+        yieldCore()
+        await Task.yield()
       case .awaits(let request, let isOwn):
         try await core.awaitLease(request, isOwn: isOwn)
       }

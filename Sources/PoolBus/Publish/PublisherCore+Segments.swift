@@ -12,30 +12,33 @@ extension PublisherCore {
   func reserveNext<Room: Sendable>(
     _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
   ) -> Attempt<Room>? {
-    guard state.ended != .closed, let (next, isRenewed) = nextSegment(for: wish, in: &state) else { return nil }
+    guard state.ended != .closed else { return nil }
+    let rested = restedSegment(for: wish, in: &state)
+    if rested == nil, state.ended == nil, state[wish.lane].fillsCaches, mayWaitForReaders(on: wish.lane, in: &state) {
+      return .awaitsReaders
+    }
+    guard let next = rested ?? state[wish.lane].takeAhead(for: wish.capacity) else { return nil }
     guard let room = reserve(next.log) else {
       // It came with less room than it was asked for; it goes back unused.
       retire(next, in: &state)
       return nil
     }
     if let current = state[wish.lane].current { retire(current, in: &state) }
-    state[wish.lane].begin(with: next, isRenewed: isRenewed, now: Clock.monotonicNanoseconds)
+    state[wish.lane].begin(with: next, isRenewed: rested != nil, now: Clock.monotonicNanoseconds)
     if next.needsSuccessor { leaseAhead(of: next, in: &state) }
     retireIfFull(next, wish.byteCount, in: &state)
     return .reserved(next, room)
   }
 
-  private func nextSegment(for wish: Wish, in state: inout State) -> (LeasedSegment, isRenewed: Bool)? {
+  /// A segment that all have read, in its next life.
+  private func restedSegment(for wish: Wish, in state: inout State) -> LeasedSegment? {
     let listeners = state.listeners
     // Who joins the next node before this client does, is not known here, and may want what rests.
-    if !state.isNodeGone,
+    guard !state.isNodeGone,
       let rested = state[wish.lane].takeRested(for: wish.capacity, where: { mayBeRenewed($0, listeners) })
-    {
-      rested.begin(epoch: rested.log.identity.epoch + 1, after: state.nextSequence &- 1)
-      return (rested, true)
-    }
-    guard let index = state[wish.lane].ahead.firstIndex(where: { $0.log.capacity >= wish.capacity }) else { return nil }
-    return (state[wish.lane].ahead.remove(at: index), false)
+    else { return nil }
+    rested.begin(epoch: rested.log.identity.epoch + 1, after: state.nextSequence &- 1)
+    return rested
   }
 
   private func mayBeRenewed(_ segment: LeasedSegment, _ listeners: Listeners) -> Bool {
@@ -60,9 +63,9 @@ extension PublisherCore {
   func mayWaitForReaders(on kind: Lane.Kind, in state: inout State) -> Bool {
     let now = Clock.monotonicNanoseconds
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
-    // What follows a small segment is larger if it is leased, and so wakes readers less often: better than to wait long.
-    let isLarge = state[kind].resting.last.map { $0.log.capacity >= SegmentSizing.largest } ?? false
-    return state[kind].patience.allowsWaiting(for: isLarge ? state.listeners.readerCount : 1, now: now)
+    let longest =
+      state[kind].fillsCaches ? Patience.longestForLarge(readers: state.listeners.readerCount) : Patience.longest
+    return state[kind].patience.allowsWaiting(upTo: longest, now: now)
   }
 
   func request(
