@@ -9,12 +9,9 @@ struct Lane {
 
   /// Messages that need a larger segment than this are large.
   static let largestShared = SegmentSizing.largest
-  /// How many messages, at least, a segment that is shared has room for: as many as make its turn cheap.
+  /// How many messages, at least, a segment that is shared has room for: as few as make its turn cheap, and leave what is in
+  /// turn in the caches.
   static let shared = 2
-  /// As ``shared``, of messages so large that memory counts for more.
-  static let sharedByLargest = 2
-  /// Bytes from which on a message is one of those.
-  static let largestMessage = 8 << 20
   /// How many written segments rest; what is older is sealed, and so the node's to reclaim. While readers keep up, so many
   /// are enough, and they stay in the caches.
   static let mostResting = 3
@@ -73,8 +70,7 @@ struct Lane {
       let wanted = max(sizing.capacity, Self.shared * lastNeed)
       return max(lastNeed, SegmentLayout.wholePages(min(wanted, share)))
     case .large:
-      let wanted = lastNeed < Self.largestMessage ? Self.shared : Self.sharedByLargest
-      return lastNeed * (isSteady ? max(1, min(wanted, share / max(lastNeed, 1))) : 1)
+      return lastNeed * (isSteady ? max(1, min(Self.shared, share / max(lastNeed, 1))) : 1)
     }
   }
 
