@@ -15,38 +15,31 @@ struct Runner {
   static let pools = [64 << 20, 256 << 20, 1 << 30, 4 << 30, 8 << 30]
 
   func run(_ work: Work, into results: inout Results) throws {
-    for configuration in configurations(of: work) {
-      try measure(work, configuration, into: &results)
-    }
+    for configurations in configurations(of: work) { try measure(work, configurations, into: &results) }
     if work == .growth { results.noteNodeMemory() }
   }
 
-  private func configurations(of work: Work) -> [Configuration] {
+  /// What is done, in the order in which it is; what is compared with each other is measured in turn.
+  private func configurations(of work: Work) -> [[Configuration]] {
     let sizes = sizes.isEmpty ? Self.sizes : sizes
     switch work {
-    case .latency:
+    case .latency, .throughput:
       return [true, false].flatMap { isTouched in
         System.Mode.allCases.flatMap { mode in
-          sizes.map { Configuration(size: $0, isTouched: isTouched, mode: mode) }
-        }
-      }
-    case .throughput:
-      return [true, false].flatMap { isTouched in
-        System.Mode.allCases.flatMap { mode in
-          sizes.map { Configuration(size: $0, isTouched: isTouched, mode: mode) }
+          sizes.map { [Configuration(size: $0, isTouched: isTouched, mode: mode)] }
         }
       }
     case .fans:
       return [System.Mode.block, .adaptive].flatMap { mode in
         [
-          Configuration(size: 1 << 20, mode: mode, subscribers: 8),
-          Configuration(size: 4 << 10, mode: mode, publishers: 8),
+          [Configuration(size: 1 << 20, mode: mode, subscribers: 8)],
+          [Configuration(size: 4 << 10, mode: mode, publishers: 8)],
         ]
       }
     case .growth:
       // One thing grows at a time; topics also together with subscribers.
-      return Self.topics.map { Configuration(size: 64, mode: .adaptive, topics: $0) }
-        + Self.subscribers.map { Configuration(size: 4 << 10, mode: .block, subscribers: $0) }
+      let others =
+        Self.subscribers.map { Configuration(size: 4 << 10, mode: .block, subscribers: $0) }
         + [8, 64].flatMap { subscribers in
           Self.topics.dropFirst().map {
             Configuration(size: 4 << 10, mode: .block, subscribers: subscribers, topics: $0)
@@ -54,27 +47,30 @@ struct Runner {
         }
         + (sizes + [Self.largest]).filter { $0 != 4 << 10 }.map { Configuration(size: $0, mode: .block) }
         + Self.pools.map { Configuration(size: 1 << 20, mode: .block, pool: $0) }
+      return [Self.topics.map { Configuration(size: 64, mode: .adaptive, topics: $0) }] + others.map { [$0] }
     }
   }
 
   /// All systems at one work: started, warmed up, then measured in turn.
-  private func measure(_ work: Work, _ configuration: Configuration, into results: inout Results) throws {
+  private func measure(_ work: Work, _ configurations: [Configuration], into results: inout Results) throws {
     var runs: [(run: SystemRun, count: Int, measurement: Measurement)] = []
     defer { for (run, _, _) in runs { run.end() } }
-    for system in systems where system.takes(configuration.size, configuration.mode) {
-      // What grows is ours; the others are measured where all do the same.
-      if work == .growth, system.name != System.poolBus { continue }
-      if work != .throughput, system.name == "poolbus-batch" { continue }
-      do {
-        let run = try SystemRun(system, work, configuration)
-        let count: Int
-        do { count = try warmUp(run, configuration) } catch {
-          run.kill()
-          throw error
+    for configuration in configurations {
+      for system in systems where system.takes(configuration.size, configuration.mode) {
+        // What grows is ours; the others are measured where all do the same.
+        if work == .growth, system.name != System.poolBus { continue }
+        if work != .throughput, system.name == "poolbus-batch" { continue }
+        do {
+          let run = try SystemRun(system, work, configuration)
+          let count: Int
+          do { count = try warmUp(run, configuration) } catch {
+            run.kill()
+            throw error
+          }
+          runs.append((run, count, Measurement(work: work, system: system.name, configuration: configuration)))
+        } catch {
+          report("\(system.title) can't do \(work) of \(configuration.size) bytes: \(error)")
         }
-        runs.append((run, count, Measurement(work: work, system: system.name, configuration: configuration)))
-      } catch {
-        report("\(system.title) can't do \(work) of \(configuration.size) bytes: \(error)")
       }
     }
     for _ in 0..<rounds {
@@ -90,8 +86,11 @@ struct Runner {
       }
     }
     results.measurements += runs.map(\.measurement)
-    let figures = runs.map { "\($0.measurement.system) \(Tables.headline($0.measurement))" }
-    report("\(work) \(configuration): \(figures.joined(separator: ", "))")
+    for configuration in configurations {
+      let figures = runs.map(\.measurement).filter { $0.configuration == configuration }
+        .map { "\($0.system) \(Tables.headline($0))" }
+      report("\(work) \(configuration): \(figures.joined(separator: ", "))")
+    }
   }
 
   /// Runs until all is warm; returns how many messages a round shall have to last as long as it should.
