@@ -44,7 +44,7 @@ final class SubscriptionCore: Sendable {
   /// thousand idle ones is read as fast as one alone.
   private static let patrolLength = 8
 
-  /// Looks with the lock held: to take it costs as much as several, and others wait hardly longer for it.
+  /// Looks with the lock held: to take it costs as much as several, and others wait about a microsecond for it.
   static let mostLooks = 32
 
   /// Where to look for a message before saying that there is none.
