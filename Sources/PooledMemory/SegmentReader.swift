@@ -139,8 +139,8 @@ public struct SegmentReader: Sendable {
       // SAFETY: nothing is read; the addresses need not even be valid.
       unsafe prefetch(mapping.mapping.base + slot)
       unsafe prefetch(mapping.mapping.base + payload)
-      guard let committed = mapping.committedWord.count(in: identity.epoch) else { return nil }
-      if committed > count { return min(committed, maximumSlotCount) }
+      guard let committed = committedInThisLife else { return nil }
+      if committed > count { return committed }
       spinHint()
     }
     return nil

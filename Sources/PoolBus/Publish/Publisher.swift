@@ -67,9 +67,7 @@ public final class Publisher: Sendable {
     while true {
       switch try core.attempt(wish, { $0.reserve(count: count, byteCount: byteCount) }) {
       case .reserved(let segment, let run): return LoanBatch(writer: segment, run: run)
-      case .awaitsReaders:
-        yieldCore()
-        await Task.yield()
+      case .awaitsReaders: await letReadersRun()
       case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
       }
     }
@@ -106,6 +104,12 @@ public final class Publisher: Sendable {
   /// Ends the stream: loans that are out can't be published any more; subscribers read on to the last message.
   public func close() { core.close() }
 
+  /// Gives the core to readers in other processes, and the thread to those in this one.
+  private func letReadersRun() async {
+    yieldCore()
+    await Task.yield()
+  }
+
   private func loan(
     byteCount: Int, alignment: Int, attributes: MessageAttributes, elementStride: UInt32
   ) async throws -> Loan {
@@ -119,9 +123,7 @@ public final class Publisher: Sendable {
       switch try core.attempt(wish, { wish.reserve(in: $0) }) {
       case .reserved(let segment, let reservation):
         return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
-      case .awaitsReaders:
-        yieldCore()
-        await Task.yield()
+      case .awaitsReaders: await letReadersRun()
       case .awaits(let request, let isOwn):
         try await core.awaitLease(request, isOwn: isOwn)
       }
