@@ -8,6 +8,7 @@ public final class Subscriber: Sendable {
   let core: SubscriptionCore
   private let waiting: Waiting
   private let spin = AdaptiveSpin()
+  private let lastLooks = LastLooks()
 
   init(_ core: SubscriptionCore, waiting: Waiting) {
     self.core = core
@@ -52,6 +53,7 @@ public final class Subscriber: Sendable {
       try Task.checkCancellation()
       switch try look(limit, &start) {
       case .message(let message):
+        lastLooks.took(byteCount: message.slot.byteCount)
         if let start, waiting == .adaptive { spin.came(after: message.slot.publishTime.subtracting(start)) }
         return message
       case .closed: return nil
@@ -82,16 +84,20 @@ public final class Subscriber: Sendable {
     case closed
   }
 
-  /// Looks for the next message, and unless it blocks at once, goes on looking for a while.
+  /// Looks for the next message, and goes on looking for as long as that costs less than to sleep.
   private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
     do {
       // Not at all of many streams: before it sleeps, it does.
       if let message = try core.take(limit: limit, .nearby) { return .message(message) }
-      guard waiting != .block else { return .nothing }
-      start = start ?? Clock.realtimeNanoseconds
-      guard let message = try spinForMessage(limit) else { return .nothing }
-      spin.paid()
-      return .message(message)
+      if waiting != .block {
+        start = start ?? Clock.realtimeNanoseconds
+        if let message = try spinForMessage(limit) {
+          spin.paid()
+          return .message(message)
+        }
+      }
+      if waiting != .spin, let message = try lookBeforeSleep(limit) { return .message(message) }
+      return .nothing
     } catch {
       guard error == .closed else { throw error }
       return .closed
@@ -123,6 +129,18 @@ public final class Subscriber: Sendable {
       // Who publishes may be waiting for this very core.
       if turns.isMultiple(of: Self.turnsBetweenYields) { yieldCore() }
     }
+  }
+
+  private func lookBeforeSleep(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
+    var last = Clock.monotonicNanoseconds
+    for remaining in (0..<lastLooks.budget()).reversed() {
+      yieldCore()
+      let now = Clock.monotonicNanoseconds
+      let isDue = lastLooks.isDue(after: now &- last, isLast: remaining == 0)
+      last = now
+      if isDue, let message = try core.take(limit: limit, .nearby) { return message }
+    }
+    return nil
   }
 }
 

@@ -1,0 +1,47 @@
+import Testing
+
+@testable import PoolBus
+
+@Suite("Looks before a sleep")
+struct LastLooksTests {
+  @Test("Each sleep has its looks")
+  func areRenewed() {
+    let looks = LastLooks()
+    for _ in 1...3 { #expect(looks.budget() == LastLooks.most) }
+  }
+
+  @Test("Small messages are looked for each time")
+  func areDueForSmallMessages() {
+    let looks = LastLooks()
+    looks.took(byteCount: LastLooks.large - 1)
+    #expect(looks.isDue(after: 0, isLast: false))
+  }
+
+  @Test("A writer of large messages gets ahead, unless others ran meanwhile or nothing is left but to sleep")
+  func giveAHeadStart() {
+    let looks = LastLooks()
+    looks.took(byteCount: LastLooks.large)
+    #expect(!looks.isDue(after: LastLooks.handedOver, isLast: false))
+    #expect(looks.isDue(after: LastLooks.handedOver + 1, isLast: false))
+    #expect(looks.isDue(after: 0, isLast: true))
+    looks.took(byteCount: 1)
+    #expect(looks.isDue(after: 0, isLast: false))
+  }
+
+  @Test(
+    "Who does not get the core back for long sleeps at once for some times, and the more often the longer that lasts")
+  func areNotForFullCores() {
+    let looks = LastLooks()
+    #expect(looks.isDue(after: LastLooks.tooLong, isLast: false))
+    #expect(looks.budget() == LastLooks.most)
+    func abstentions() -> Int {
+      #expect(looks.isDue(after: LastLooks.tooLong + 1, isLast: false))
+      var count = 0
+      while looks.budget() == 0 { count += 1 }
+      return count
+    }
+    #expect((1...5).map { _ in abstentions() } == [8, 16, 32, 64, 64])
+    #expect(looks.isDue(after: 0, isLast: false))
+    #expect(abstentions() == LastLooks.shortestAbstention)
+  }
+}
