@@ -50,7 +50,7 @@ struct PatienceTests {
   func isForFastStreams() {
     var sizing = SegmentSizing()
     #expect(!sizing.isFast(at: Self.start))
-    sizing.rotated(isRenewed: false, now: Self.start)
+    sizing.rotated(filled: SegmentSizing.smallest, keepsUp: false, now: Self.start)
     #expect(sizing.isFast(at: Self.start + SegmentSizing.shortLife - 1))
     #expect(!sizing.isFast(at: Self.start + SegmentSizing.shortLife))
   }

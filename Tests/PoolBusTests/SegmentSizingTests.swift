@@ -6,9 +6,12 @@ import Testing
 struct SegmentSizingTests {
   private static let start: UInt64 = 1_000_000_000
 
-  /// Fills segments fast, one after the other, from a moment on.
-  private func fill(_ count: Int, from start: UInt64, isRenewed: Bool = false, _ sizing: inout SegmentSizing) {
-    for index in 0..<UInt64(count) { sizing.rotated(isRenewed: isRenewed, now: start + index) }
+  /// Fills segments of one size, one after the other, from a moment on.
+  private func fill(
+    _ count: Int, of filled: Int = SegmentSizing.smallest, from start: UInt64, each life: UInt64 = 1,
+    keepsUp: Bool = false, _ sizing: inout SegmentSizing
+  ) {
+    for index in 0..<UInt64(count) { sizing.rotated(filled: filled, keepsUp: keepsUp, now: start + index * life) }
   }
 
   @Test("It grows while a fast stream runs ahead of its readers, up to a bound")
@@ -20,11 +23,28 @@ struct SegmentSizingTests {
     #expect(sizing.capacity == SegmentSizing.largest)
   }
 
-  @Test("It does not grow while readers keep up")
+  @Test("It does not grow while readers keep up, if its segments last a moment")
   func staysSmall() {
     var sizing = SegmentSizing()
-    fill(20, from: Self.start, isRenewed: true, &sizing)
+    fill(20, from: Self.start, each: SegmentSizing.shortestLife, keepsUp: true, &sizing)
     #expect(sizing.capacity == SegmentSizing.smallest)
+  }
+
+  @Test("Else it is twice as large as those that are filled, up to a bound, although readers keep up")
+  func growsWithItsRate() {
+    var sizing = SegmentSizing()
+    fill(20, from: Self.start, each: SegmentSizing.shortestLife - 1, keepsUp: true, &sizing)
+    #expect(sizing.capacity == 2 * SegmentSizing.smallest)
+    fill(20, of: SegmentSizing.largest, from: Self.start, keepsUp: true, &sizing)
+    #expect(sizing.capacity == SegmentSizing.largest)
+  }
+
+  @Test("A rate that asks for less than it has does not make it smaller")
+  func keepsWhatItHas() {
+    var sizing = SegmentSizing()
+    fill(20, from: Self.start, &sizing)
+    fill(20, from: Self.start, keepsUp: true, &sizing)
+    #expect(sizing.capacity == SegmentSizing.largest)
   }
 
   @Test("It comes down when others need memory, and stays there for a while")
@@ -34,6 +54,8 @@ struct SegmentSizingTests {
     sizing.shrink(now: Self.start + 20)
     #expect(sizing.capacity == SegmentSizing.largest / 2)
     fill(20, from: Self.start + SegmentSizing.shortage, &sizing)
+    #expect(sizing.capacity == SegmentSizing.largest / 2)
+    fill(20, of: SegmentSizing.largest, from: Self.start + SegmentSizing.shortage, keepsUp: true, &sizing)
     #expect(sizing.capacity == SegmentSizing.largest / 2)
     fill(20, from: Self.start + 20 + SegmentSizing.shortage, &sizing)
     #expect(sizing.capacity == SegmentSizing.largest)

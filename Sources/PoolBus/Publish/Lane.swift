@@ -30,10 +30,37 @@ struct Lane {
 
   init(_ kind: Kind) { self.kind = kind }
 
-  mutating func begin(with segment: LeasedSegment, isRenewed: Bool, now: UInt64) {
+  /// - Parameters:
+  ///   - isRenewed: whether it is one that all have read.
+  ///   - isLarger: whether it is taken in place of such, as they are too small.
+  mutating func begin(with segment: LeasedSegment, isRenewed: Bool, isLarger: Bool, now: UInt64) {
+    let filled = (current ?? resting.last ?? segment).log.capacity
     current = segment
-    sizing.rotated(isRenewed: isRenewed, now: now)
+    sizing.rotated(filled: filled, keepsUp: isRenewed || isLarger, now: now)
     if isRenewed { patience.isRewarded() }
+  }
+
+  /// Whether a segment is so small, for the stream's rate, that a larger one is better than to write it anew.
+  func hasOutgrown(_ segment: LeasedSegment, limit: Int) -> Bool {
+    kind == .small && segment.log.capacity <= capacity(limit: limit) / 2
+  }
+
+  /// Whether a larger one has taken its place.
+  func isReplaced(_ segment: LeasedSegment) -> Bool {
+    kind == .small && current.map { segment.log.capacity <= $0.log.capacity / 2 } ?? false
+  }
+
+  /// Takes what rests and is replaced.
+  mutating func takeReplaced() -> [LeasedSegment] {
+    let replaced = resting.filter(isReplaced)
+    resting.removeAll(where: isReplaced)
+    return replaced
+  }
+
+  /// Whether what rests is outgrown, and what can take its place is there.
+  func mayGrow(for need: Int, limit: Int) -> Bool {
+    guard let last = resting.last, hasOutgrown(last, limit: limit) else { return false }
+    return ahead.contains { $0.log.capacity >= need }
   }
 
   /// Whether one more segment is not leased yet, as so much rests, and readers may be about to be done with some. A slow

@@ -8,6 +8,8 @@ import Vocabulary
 struct LeaseRequest {
   var lane: Lane.Kind
   var capacity: Int
+  /// For a stream that could do with the segments that it has.
+  var isToGrow: Bool
 }
 
 struct LeaseWaiter {
@@ -57,7 +59,9 @@ extension PublisherCore {
 
   func leaseRefused(_ request: UInt64, _ error: BusError) {
     let waiting = state.withLock { state in
-      state.requests[request] = nil
+      if let refused = state.requests.removeValue(forKey: request), refused.isToGrow {
+        state[refused.lane].sizing.shrink(now: Clock.monotonicNanoseconds)
+      }
       return state.takeWaiting()
     }
     for waiter in waiting {

@@ -13,8 +13,11 @@ extension PublisherCore {
     _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
   ) -> Attempt<Room>? {
     guard state.ended != .closed else { return nil }
-    let rested = restedSegment(for: wish, in: &state)
-    if rested == nil, state.ended == nil, state[wish.lane].fillsCaches, mayWaitForReaders(on: wish.lane, in: &state) {
+    let isLarger = state[wish.lane].mayGrow(for: wish.capacity, limit: limit)
+    let rested = isLarger ? nil : restedSegment(for: wish, in: &state)
+    if rested == nil, !isLarger, state.ended == nil, state[wish.lane].fillsCaches,
+      mayWaitForReaders(on: wish.lane, in: &state)
+    {
       return .awaitsReaders
     }
     guard let next = rested ?? state[wish.lane].takeAhead(for: wish.capacity) else { return nil }
@@ -24,7 +27,9 @@ extension PublisherCore {
       return nil
     }
     if let current = state[wish.lane].current { retire(current, in: &state) }
-    state[wish.lane].begin(with: next, isRenewed: rested != nil, now: Clock.monotonicNanoseconds)
+    state[wish.lane].begin(
+      with: next, isRenewed: rested != nil, isLarger: isLarger, now: Clock.monotonicNanoseconds)
+    if isLarger { for segment in state[wish.lane].takeReplaced() { seal(segment) } }
     if next.needsSuccessor { leaseAhead(of: next, in: &state) }
     retireIfFull(next, wish.byteCount, in: &state)
     return .reserved(next, room)
@@ -46,17 +51,21 @@ extension PublisherCore {
   }
 
   /// Leases the stream's next segment before this one is full, so that the publisher need not wait for its pages; unless
-  /// one is at rest that all have read.
+  /// one is at rest that all have read, and is as large as it should be.
   func leaseAhead(of current: LeasedSegment, in state: inout State) {
     current.hasSuccessor = true
     let (kind, listeners) = (current.lane, state.listeners)
     guard state[kind].ahead.isEmpty, state.ended == nil, !state.isShort,
-      !state[kind].countsOnReaders(at: Clock.monotonicNanoseconds),
       let capacity = state[kind].capacityAhead(limit: limit),
-      !state.requests.values.contains(where: { $0.lane == kind }),
-      state.isNodeGone || !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
+      !state.requests.values.contains(where: { $0.lane == kind })
     else { return }
-    _ = request(capacity, capacity, kind, isAhead: true, in: &state)
+    let isToGrow = state[kind].hasOutgrown(current, limit: limit)
+    if !isToGrow {
+      guard !state[kind].countsOnReaders(at: Clock.monotonicNanoseconds),
+        state.isNodeGone || !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
+      else { return }
+    }
+    _ = request(capacity, capacity, kind, isAhead: true, isToGrow: isToGrow, in: &state)
   }
 
   /// Whether a segment that rests may be written anew soon enough to be worth more than a lease.
@@ -69,10 +78,10 @@ extension PublisherCore {
   }
 
   func request(
-    _ capacity: Int, _ minimum: Int, _ kind: Lane.Kind, isAhead: Bool, in state: inout State
+    _ capacity: Int, _ minimum: Int, _ kind: Lane.Kind, isAhead: Bool, isToGrow: Bool = false, in state: inout State
   ) -> UInt64 {
     let id = node.nextRequest()
-    state.requests[id] = LeaseRequest(lane: kind, capacity: capacity)
+    state.requests[id] = LeaseRequest(lane: kind, capacity: capacity, isToGrow: isToGrow)
     node.requestLease(
       RequestLease(
         request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead, minimum: UInt64(minimum)),
@@ -126,9 +135,9 @@ extension PublisherCore {
   /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
   /// else it is the node's to reclaim.
   func rest(_ segment: LeasedSegment, in state: inout State) {
-    guard !state.isShort, !state.isRetained, !segment.isAdopted, !segment.isForced, segment.log.committed > 0 else {
-      return seal(segment)
-    }
+    guard !state.isShort, !state.isRetained, !segment.isAdopted, !segment.isForced, segment.log.committed > 0,
+      !state[segment.lane].isReplaced(segment)
+    else { return seal(segment) }
     segment.joins = segment.log.joins
     state[segment.lane].resting.append(segment)
     if state[segment.lane].resting.count > Lane.mostResting, !state.isNodeGone {
