@@ -13,7 +13,7 @@ extension PublisherCore {
     _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
   ) -> Attempt<Room>? {
     guard state.ended != .closed else { return nil }
-    let isLarger = state[wish.lane].mayGrow(for: wish.capacity, limit: limit)
+    let isLarger = !state.isNodeGone && state[wish.lane].mayGrow(for: wish.capacity, limit: limit)
     let rested = isLarger ? nil : restedSegment(for: wish, in: &state)
     if rested == nil, !isLarger, state.ended == nil, state[wish.lane].fillsCaches,
       mayWaitForReaders(on: wish.lane, in: &state)
@@ -136,7 +136,7 @@ extension PublisherCore {
   /// else it is the node's to reclaim.
   func rest(_ segment: LeasedSegment, in state: inout State) {
     guard !state.isShort, !state.isRetained, !segment.isAdopted, !segment.isForced, segment.log.committed > 0,
-      !state[segment.lane].isReplaced(segment)
+      state.isNodeGone || !state[segment.lane].isReplaced(segment)
     else { return seal(segment) }
     segment.joins = segment.log.joins
     state[segment.lane].resting.append(segment)
