@@ -7,10 +7,10 @@ import Synchronization
 ///
 /// Durations are nanoseconds.
 final class LastLooks: Sendable {
-  /// Together a few microseconds where nobody wants the core.
+  /// Together about 5 microseconds where nobody wants the core.
   static let most = 16
-  /// Who reads such messages lets their writer get ahead, if nobody else is to run: to take from the writer's cache what
-  /// was written just now slows both by a third.
+  /// Who reads such messages lets their writer get ahead for as long, if nobody else is to run, and looks only then, twice:
+  /// to take from the writer's cache what was written just now slows both by a third.
   static let large = 512 << 10
   /// Somebody else ran meanwhile.
   static let handedOver: UInt64 = 2_000
@@ -27,15 +27,15 @@ final class LastLooks: Sendable {
   /// How often to let others have the core now, as a sleep is about to begin.
   func budget() -> Int {
     let left = abstains.load(ordering: .relaxed)
-    guard left > 0 else { return Self.most }
+    guard left > 0 else { return givesHeadStart.load(ordering: .relaxed) ? 2 * Self.most : Self.most }
     abstains.store(left - 1, ordering: .relaxed)
     return 0
   }
 
   /// Whether to look for a message now, having got the core back after `duration`.
   ///
-  /// - Parameter isLast: whether this is the last time before the sleep.
-  func isDue(after duration: UInt64, isLast: Bool) -> Bool {
+  /// - Parameter remaining: how often it will let others have the core before it sleeps.
+  func isDue(after duration: UInt64, remaining: Int) -> Bool {
     let abstention = nextAbstention.load(ordering: .relaxed)
     if duration > Self.tooLong {
       abstains.store(abstention, ordering: .relaxed)
@@ -43,7 +43,7 @@ final class LastLooks: Sendable {
     } else if abstention > Self.shortestAbstention {
       nextAbstention.store(Self.shortestAbstention, ordering: .relaxed)
     }
-    return isLast || duration > Self.handedOver || !givesHeadStart.load(ordering: .relaxed)
+    return remaining.isMultiple(of: Self.most) || duration > Self.handedOver || !givesHeadStart.load(ordering: .relaxed)
   }
 
   /// A message of so many bytes was taken.

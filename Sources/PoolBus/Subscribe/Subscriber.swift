@@ -136,7 +136,7 @@ public final class Subscriber: Sendable {
     for remaining in (0..<lastLooks.budget()).reversed() {
       yieldCore()
       let now = Clock.monotonicNanoseconds
-      let isDue = lastLooks.isDue(after: now &- last, isLast: remaining == 0)
+      let isDue = lastLooks.isDue(after: now &- last, remaining: remaining)
       last = now
       if isDue, let message = try core.take(limit: limit, .nearby) { return message }
     }
