@@ -139,9 +139,16 @@ final class Doorbells {
     guard !streams.isEmpty, now &- lastRecheck >= interval else { return }
     lastRecheck = now
     interval = min(interval * 2, Self.longestRecheck)
+    for subscription in subscriptions { subscription.recheck() }
+  }
+
+  /// Who listens, each once: a subscription looks into all of its streams at a time, and may have a thousand.
+  var subscriptions: [SubscriptionCore] {
+    var byID: [SubscriptionID: SubscriptionCore] = [:]
     for stream in streams.values {
-      for subscription in stream.subscriptions { subscription.recheck() }
+      for subscription in stream.subscriptions { byID[subscription.id] = subscription }
     }
+    return Array(byID.values)
   }
 
   func close() { receiver?.close() }
