@@ -31,6 +31,10 @@ struct Measurement: Codable, Sendable {
   var rounds: [Metric: [Double]] = [:]
 
   func median(_ metric: Metric) -> Double? { rounds[metric].flatMap { $0.median } }
+
+  func isSameWork(as other: Measurement) -> Bool {
+    work == other.work && system == other.system && configuration == other.configuration
+  }
 }
 
 /// A run.
@@ -41,6 +45,15 @@ struct Results: Codable, Sendable {
   var nodeMemoryPerThousandTopics: Double?
 
   init(machine: Machine) { self.machine = machine }
+
+  /// Adds rounds to those of the same work, if it was done before.
+  mutating func add(_ measurement: Measurement) {
+    if let index = measurements.firstIndex(where: { $0.isSameWork(as: measurement) }) {
+      measurements[index].rounds.merge(measurement.rounds, uniquingKeysWith: +)
+    } else {
+      measurements.append(measurement)
+    }
+  }
 
   init(from file: URL) throws { self = try JSONDecoder().decode(Results.self, from: Data(contentsOf: file)) }
 
