@@ -49,6 +49,10 @@ import Testing
     var limited = evidence
     limited.subscriptions[0].mayLag = true
     #expect(rules(limited) == [])
+    // Who could not map what it was handed has lost that.
+    var cramped = evidence
+    cramped.harm = [.init(target: .worker(2), fault: .exhaustAddresses(spare: 0), time: 1)]
+    #expect(rules(cramped) == [])
     evidence.streams[0].mayEvict = true
     #expect(rules(evidence) == [])
   }

@@ -221,7 +221,10 @@ struct Checker {
     _ subscription: SubscriptionEvidence, _ code: UInt64, _ stream: UInt64, _ sequences: ClosedRange<UInt64>
   ) {
     guard let author = authors[code] else { return }
-    if !subscription.mayLag, !evicting.contains(author.topic), !evidence.isLostWithTheNode(author) {
+    // Who can't map what it is handed is told so, and then what it has lost by that.
+    if !subscription.mayLag, !evicting.contains(author.topic), !evidence.isLostWithTheNode(author),
+      !isRuined(subscription)
+    {
       add(
         .lagWithoutPolicy,
         "\(subscription.name) lost messages \(sequences.lowerBound) to \(sequences.upperBound) of \(author.name) though no policy may take them"
