@@ -51,11 +51,7 @@ struct Lane {
   }
 
   /// Takes what rests and is replaced.
-  mutating func takeReplaced() -> [LeasedSegment] {
-    let replaced = resting.filter(isReplaced)
-    resting.removeAll(where: isReplaced)
-    return replaced
-  }
+  mutating func takeReplaced() -> [LeasedSegment] { takeResting(where: isReplaced) }
 
   /// Whether what rests is outgrown, and what can take its place is there.
   func mayGrow(for need: Int, limit: Int) -> Bool {
@@ -112,9 +108,11 @@ struct Lane {
   }
 
   /// Takes what rests and is not to be renewed.
-  mutating func takeForced() -> [LeasedSegment] {
-    defer { resting.removeAll(where: \.isForced) }
-    return resting.filter(\.isForced)
+  mutating func takeForced() -> [LeasedSegment] { takeResting(where: \.isForced) }
+
+  private mutating func takeResting(where isTaken: (LeasedSegment) -> Bool) -> [LeasedSegment] {
+    defer { resting.removeAll(where: isTaken) }
+    return resting.filter(isTaken)
   }
 
   /// What is not written to: all that rests, and what was leased ahead if that is wanted.
