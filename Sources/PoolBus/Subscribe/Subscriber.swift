@@ -9,6 +9,7 @@ public final class Subscriber: Sendable {
   private let waiting: Waiting
   private let spin = AdaptiveSpin()
   private let lastLooks = LastLooks()
+  private let distance = FollowingDistance()
 
   init(_ core: SubscriptionCore, waiting: Waiting) {
     self.core = core
@@ -53,8 +54,8 @@ public final class Subscriber: Sendable {
       try Task.checkCancellation()
       switch try look(limit, &start) {
       case .message(let message):
-        lastLooks.took(byteCount: message.slot.byteCount)
         if let start, waiting == .adaptive { spin.came(after: message.slot.publishTime.subtracting(start)) }
+        if waiting != .spin, message.count == 1 { keepDistance(message) }
         return message
       case .closed: return nil
       case .nothing where waiting == .spin: await Task.yield()
@@ -89,7 +90,7 @@ public final class Subscriber: Sendable {
     do {
       // Not at all of many streams: before it sleeps, it does.
       if let message = try core.take(limit: limit, .nearby) { return .message(message) }
-      if waiting != .block {
+      if waiting == .spin || waiting == .adaptive && !lastLooks.sharesCore {
         start = start ?? Clock.realtimeNanoseconds
         if let message = try spinForMessage(limit) {
           spin.paid()
@@ -127,20 +128,42 @@ public final class Subscriber: Sendable {
       last = now
       turns += 1
       // Who publishes may be waiting for this very core.
-      if turns.isMultiple(of: Self.turnsBetweenYields) { yieldCore() }
+      if turns.isMultiple(of: Self.turnsBetweenYields) {
+        letOthersRun()
+        if waiting == .adaptive, lastLooks.sharesCore { return nil }
+      }
     }
   }
 
   private func lookBeforeSleep(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
-    var last = Clock.monotonicNanoseconds
-    for remaining in (0..<lastLooks.budget()).reversed() {
-      yieldCore()
-      let now = Clock.monotonicNanoseconds
-      let isDue = lastLooks.isDue(after: now &- last, remaining: remaining)
-      last = now
-      if isDue, let message = try core.take(limit: limit, .nearby) { return message }
+    for _ in 0..<lastLooks.budget() {
+      letOthersRun()
+      if let message = try core.take(limit: limit, .nearby) { return message }
     }
     return nil
+  }
+
+  private func letOthersRun() {
+    let start = Clock.monotonicNanoseconds
+    yieldCore()
+    lastLooks.cameBack(after: Clock.monotonicNanoseconds &- start)
+  }
+
+  /// Keeps a message that was taken until the next one is there, or for as long as that is worth.
+  private func keepDistance(_ message: SubscriptionCore.Message) {
+    // Who shares the core with the writer shares its caches.
+    guard !lastLooks.sharesCore else { return }
+    let longest = distance.longestWait(
+      byteCount: message.slot.byteCount, publishTime: message.slot.publishTime)
+    guard longest > 0 else { return }
+    let start = Clock.monotonicNanoseconds
+    var turns = 0
+    while !core.hasAnother {
+      guard Clock.monotonicNanoseconds &- start < longest else { return distance.waited(inVain: true) }
+      turns += 1
+      if turns.isMultiple(of: 4) { yieldCore() } else { for _ in 0..<16 { spinHint() } }
+    }
+    distance.waited(inVain: false)
   }
 }
 

@@ -99,6 +99,9 @@ final class SubscriptionCore: Sendable {
     return try state.search(limit, others: others, isTurnOver: isTurnOver)
   }
 
+  /// Whether the stream that is read has something more already.
+  var hasAnother: Bool { state.withLock { $0.hasAnother } }
+
   var wakePage: CInt? { doze?.descriptor }
 
   /// Messages lost to policies so far.
@@ -344,6 +347,14 @@ extension SubscriptionCore.State {
       let cursor = cursors.remove(at: index)
       if cursor.mayReturn { departed.add(cursor) }
       return nil
+    }
+  }
+
+  fileprivate var hasAnother: Bool {
+    mutating get {
+      guard turn < cursors.count, !cursors[turn].isQuiet else { return false }
+      if case .nothing = cursors[turn].look() { return false }
+      return true
     }
   }
 
