@@ -14,7 +14,7 @@ public struct Ledger: Sendable {
     /// The share of the pool that it may have so, beyond one segment of each stream: one in so many.
     public var handedShare: UInt64 = 4
     /// Segments that are kept warm for a stream.
-    public var warmSegmentsPerStream = 4
+    public var warmSegmentsPerStream = 8
     /// How long, in nanoseconds, one waits for holders to unmap what was taken from them before more is taken.
     public var unmapGrace: UInt64 = 100_000_000
 

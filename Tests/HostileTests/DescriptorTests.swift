@@ -66,26 +66,23 @@ extension Hostile {
 
     @Test(arguments: [2, 8, 9, 253]) func severalDescriptorsBesideOneMessage(count: Int) async throws {
       try await Bystanders.with { bystanders in
-        let before = try openDescriptors()
         let page = Descriptor(poolbus_raw_memory_file(4096, Self.shrinkAndGrow))
         for _ in 0..<40 {
           let liar = try await Liar.join(bystanders.socket)
           liar.say(Say.subscribe(1, pattern: Array("liar/**".utf8)), [CInt](repeating: page.raw, count: count))
           #expect(try await liar.hearEnd()?.text(3).contains("descriptors") == true)
         }
-        // The pair's own come and go.
-        try await eventually("the node has closed them all") { try openDescriptors() < before + 40 }
+        try await eventually("the node has closed them all") { try openDescriptors(of: page) == 1 }
       }
     }
 
     @Test func descriptorsBesideMessagesThatWantNone() async throws {
       try await Bystanders.with { bystanders in
-        let before = try openDescriptors()
         let page = Descriptor(poolbus_raw_memory_file(4096, Self.shrinkAndGrow))
         let liar = try await Liar.join(bystanders.socket)
         for _ in 0..<500 { try await liar.insist(Say.cancelLease(1), [page.raw]) }
         #expect(try await liar.isHeard())
-        try await eventually("the node has closed them all") { try openDescriptors() < before + 40 }
+        try await eventually("the node has closed them all") { try openDescriptors(of: page) == 1 }
       }
     }
 
@@ -158,6 +155,19 @@ extension Hostile {
         try await bystanders.areUnharmed()
       }
     }
+  }
+}
+
+/// How many descriptors of one file this process, and so the node, has open.
+func openDescriptors(of file: Descriptor) throws -> Int {
+  func identity(_ path: String) -> [UInt64]? {
+    var status = stat()
+    // SAFETY: the call reads the path and fills the structure.
+    return unsafe stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : nil
+  }
+  let wanted = identity("/proc/self/fd/\(file.raw)")
+  return try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
+    identity("/proc/self/fd/\($0)") == wanted
   }
 }
 

@@ -78,12 +78,14 @@ struct PatienceTests {
   func comesBeforeWhatIsAhead() async throws {
     var waited: Bool?
     // The stream has to be fast, which nobody can promise here: once more, if it was not.
+    // Two of these fill a segment that is as large as it gets.
+    let size = 15 << 17
     while waited == nil {
       try await withBus(contribution: 256 << 20) { bus in
         let subscriber = try await bus.subscriber(to: "a")
         let publisher = try await bus.publisher(for: "a")
         func publish(_ count: Int) async throws {
-          for _ in 1...count { try await publisher.loan(byteCount: 1 << 20).publish() }
+          for _ in 1...count { try await publisher.loan(byteCount: size).publish() }
         }
         try await publish(4)
         while publisher.core.state.withLock({ $0.small.ahead.isEmpty }) { await Task.yield() }
@@ -92,10 +94,10 @@ struct PatienceTests {
         try await publish(2)
         let begun = Clock.monotonicNanoseconds
         try await publish(2)
-        var loan = try publisher.tryLoan(byteCount: 1 << 20)
+        var loan = try publisher.tryLoan(byteCount: size)
         guard Clock.monotonicNanoseconds - begun < SegmentSizing.shortLife else { return }
         waited = loan == nil
-        while loan == nil { loan = try publisher.tryLoan(byteCount: 1 << 20) }
+        while loan == nil { loan = try publisher.tryLoan(byteCount: size) }
         #expect(try await bus.inspect().segments.count == 3)
       }
     }

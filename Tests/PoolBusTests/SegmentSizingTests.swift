@@ -60,4 +60,22 @@ struct SegmentSizingTests {
     fill(20, from: Self.start + 20 + SegmentSizing.shortage, &sizing)
     #expect(sizing.capacity == SegmentSizing.largest)
   }
+
+  @Test("It grows to its largest only where the publisher comes back at once after each segment")
+  func mindsPauses() {
+    func grown(pause: UInt64) -> Int {
+      var sizing = SegmentSizing()
+      for index in 0..<20 {
+        let now = Self.start + UInt64(index) * 100_000
+        sizing.ended(at: now)
+        sizing.asked(at: now + pause)
+        // Asked again while readers are waited for, which is no pause of the publisher's.
+        sizing.asked(at: now + 50_000)
+        sizing.rotated(filled: sizing.capacity, keepsUp: true, now: now + 50_000)
+      }
+      return sizing.capacity
+    }
+    #expect(grown(pause: SegmentSizing.pause - 1) == SegmentSizing.largest)
+    #expect(grown(pause: SegmentSizing.pause) == SegmentSizing.largestWithPauses)
+  }
 }

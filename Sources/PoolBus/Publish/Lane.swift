@@ -8,7 +8,7 @@ struct Lane {
   enum Kind: Hashable { case small, large }
 
   /// Messages that need a larger segment than this are large.
-  static let largestShared = SegmentSizing.largest
+  static let largestShared = 2 << 20
   /// How many messages, at least, a segment that is shared has room for: as few as make its turn cheap, and leave what is in
   /// turn in the caches.
   static let shared = 2
@@ -42,13 +42,15 @@ struct Lane {
 
   /// Whether a segment is so small, for the stream's rate, that a larger one is better than to write it anew.
   func hasOutgrown(_ segment: LeasedSegment, limit: Int) -> Bool {
-    kind == .small && segment.log.capacity <= capacity(limit: limit) / 2
+    kind == .small && Self.isFarBelow(segment.log.capacity, capacity(limit: limit))
   }
 
   /// Whether a larger one has taken its place.
   func isReplaced(_ segment: LeasedSegment) -> Bool {
-    kind == .small && current.map { segment.log.capacity <= $0.log.capacity / 2 } ?? false
+    kind == .small && current.map { Self.isFarBelow(segment.log.capacity, $0.log.capacity) } ?? false
   }
+
+  private static func isFarBelow(_ capacity: Int, _ other: Int) -> Bool { capacity <= other / 4 * 3 }
 
   /// Takes what rests and is replaced.
   mutating func takeReplaced() -> [LeasedSegment] { takeResting(where: isReplaced) }
@@ -67,9 +69,9 @@ struct Lane {
     resting.count >= Self.mostResting - 1 && !patience.isOver(at: now) && sizing.isFast(at: now)
   }
 
-  /// Whether its segments are as large as they get, so that one more would be more than the caches hold. What follows a
-  /// smaller one is larger if it is leased, and so costs less for each message: better than to wait long.
-  var fillsCaches: Bool { resting.last.map { $0.log.capacity >= SegmentSizing.largest } ?? false }
+  /// Whether its segments are as large as they shall be, so that one more would only be more than the caches hold. What
+  /// follows a smaller one is larger if it is leased, and so costs less for each message: better than to wait long.
+  func isFullGrown(limit: Int) -> Bool { resting.last.map { $0.log.capacity >= capacity(limit: limit) } ?? false }
 
   /// The size of a segment to lease for a message that needs so much, of a pool, or quota, of `limit` bytes.
   mutating func capacity(for need: Int, limit: Int) -> Int {

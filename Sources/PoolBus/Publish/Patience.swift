@@ -7,10 +7,11 @@
 struct Patience {
   /// Nanoseconds that are waited at the most: about as long as a lease takes.
   static let longest: UInt64 = 100_000
-  /// As ``longest``, where segments are as large as they get.
-  static func longestForLarge(readers: Int) -> UInt64 { 300_000 * UInt64(max(readers, 1)) }
+  /// As ``longest``, where segments are as large as they get: such a lease costs each reader a mapping of some MiB, and
+  /// where there are more readers than cores, each comes to its turn only after others.
+  static func longestForLarge(readers: Int) -> UInt64 { 1_000_000 * UInt64(max(readers, 1)) }
   /// Who has not caught up after so many nanoseconds is taken to have stopped.
-  static let absence: UInt64 = 10_000_000
+  static let absence: UInt64 = 20_000_000
 
   /// When readers were waited for, and have not caught up since.
   private var since: UInt64?

@@ -64,10 +64,13 @@ public final class Publisher: Sendable {
   /// - Throws: as ``loan(byteCount:alignment:)``; all of them must fit one segment.
   public func loanBatch(count: Int, byteCount: Int) async throws -> LoanBatch {
     let wish = try core.wish(count: count, byteCount: byteCount)
+    var turns = 0
     while true {
       switch try core.attempt(wish, { $0.reserve(count: count, byteCount: byteCount) }) {
       case .reserved(let segment, let run): return LoanBatch(writer: segment, run: run)
-      case .awaitsReaders: await letReadersRun()
+      case .awaitsReaders:
+        turns += 1
+        await letReadersRun(turns)
       case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
       }
     }
@@ -104,10 +107,15 @@ public final class Publisher: Sendable {
   /// Ends the stream: loans that are out can't be published any more; subscribers read on to the last message.
   public func close() { core.close() }
 
-  /// Gives the core to readers in other processes, and the thread to those in this one.
-  private func letReadersRun() async {
-    yieldCore()
-    await Task.yield()
+  /// Waits a moment for readers: most are about to be done. Then gives the core to those in other processes, and now and
+  /// then the thread to those in this one.
+  private func letReadersRun(_ turn: Int) async {
+    if turn <= 4 {
+      for _ in 0..<32 { spinHint() }
+    } else {
+      yieldCore()
+      if turn.isMultiple(of: 8) { await Task.yield() }
+    }
   }
 
   private func loan(
@@ -119,11 +127,14 @@ public final class Publisher: Sendable {
       return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
     }
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
+    var turns = 0
     while true {
       switch try core.attempt(wish, { wish.reserve(in: $0) }) {
       case .reserved(let segment, let reservation):
         return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
-      case .awaitsReaders: await letReadersRun()
+      case .awaitsReaders:
+        turns += 1
+        await letReadersRun(turns)
       case .awaits(let request, let isOwn):
         try await core.awaitLease(request, isOwn: isOwn)
       }

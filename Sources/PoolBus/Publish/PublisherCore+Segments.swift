@@ -13,9 +13,11 @@ extension PublisherCore {
     _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
   ) -> Attempt<Room>? {
     guard state.ended != .closed else { return nil }
+    let now = Clock.monotonicNanoseconds
+    state[wish.lane].sizing.asked(at: now)
     let isLarger = !state.isNodeGone && state[wish.lane].mayGrow(for: wish.capacity, limit: limit)
     let rested = isLarger ? nil : restedSegment(for: wish, in: &state)
-    if rested == nil, !isLarger, state.ended == nil, state[wish.lane].fillsCaches,
+    if rested == nil, !isLarger, state.ended == nil, state[wish.lane].isFullGrown(limit: limit),
       mayWaitForReaders(on: wish.lane, in: &state)
     {
       return .awaitsReaders
@@ -27,8 +29,7 @@ extension PublisherCore {
       return nil
     }
     if let current = state[wish.lane].current { retire(current, in: &state) }
-    state[wish.lane].begin(
-      with: next, isRenewed: rested != nil, isLarger: isLarger, now: Clock.monotonicNanoseconds)
+    state[wish.lane].begin(with: next, isRenewed: rested != nil, isLarger: isLarger, now: now)
     if isLarger { for segment in state[wish.lane].takeReplaced() { seal(segment) } }
     if next.needsSuccessor { leaseAhead(of: next, in: &state) }
     retireIfFull(next, wish.byteCount, in: &state)
@@ -73,7 +74,8 @@ extension PublisherCore {
     let now = Clock.monotonicNanoseconds
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
     let longest =
-      state[kind].fillsCaches ? Patience.longestForLarge(readers: state.listeners.readerCount) : Patience.longest
+      state[kind].isFullGrown(limit: limit)
+      ? Patience.longestForLarge(readers: state.listeners.readerCount) : Patience.longest
     return state[kind].patience.allowsWaiting(upTo: longest, now: now)
   }
 
@@ -135,6 +137,7 @@ extension PublisherCore {
   /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
   /// else it is the node's to reclaim.
   func rest(_ segment: LeasedSegment, in state: inout State) {
+    state[segment.lane].sizing.ended(at: Clock.monotonicNanoseconds)
     guard !state.isShort, !state.isRetained, !segment.isAdopted, !segment.isForced, segment.log.committed > 0,
       state.isNodeGone || !state[segment.lane].isReplaced(segment)
     else { return seal(segment) }
