@@ -7,25 +7,32 @@ import Synchronization
 ///
 /// Durations are nanoseconds.
 final class LastLooks: Sendable {
-  /// Together about 5 microseconds where nobody wants the core.
-  static let most = 16
+  /// What may be spent before a sleep: 16 looks where nobody wants the core, which are about 5 microseconds, or 64 where
+  /// somebody does, as to wait then costs no more than the change from one to the other.
+  static let most = 64
+  static let costOfIdleLook = 4
+  static let costOfSharedLook = 1
   /// Somebody else used the core meanwhile, and not only for a wake-up's threads.
   static let handedOver: UInt64 = 6_000
   /// Others use all the time that they are given.
-  static let tooLong: UInt64 = 1_000_000
+  static let tooLong: UInt64 = 10_000_000
 
   private let abstention = Abstention(shortest: 8, longest: 64)
   private let handsOver = Atomic<Bool>(false)
 
-  /// How often to let others have the core now, as a sleep is about to begin.
+  /// What to spend now, as a sleep is about to begin.
   func budget() -> Int { abstention.isDue() ? 0 : Self.most }
 
   /// Whether others wanted the core when it was last given away: then that is better than to spin.
   var sharesCore: Bool { handsOver.load(ordering: .relaxed) }
 
   /// The core was given to whoever wanted it, and came back after `duration`.
-  func cameBack(after duration: UInt64) {
+  ///
+  /// - Returns: what that cost.
+  func cameBack(after duration: UInt64) -> Int {
     if duration > Self.tooLong { abstention.begin() } else { abstention.reset() }
-    handsOver.store(duration > Self.handedOver, ordering: .relaxed)
+    let isShared = duration > Self.handedOver
+    handsOver.store(isShared, ordering: .relaxed)
+    return isShared ? Self.costOfSharedLook : Self.costOfIdleLook
   }
 }

@@ -129,24 +129,26 @@ public final class Subscriber: Sendable {
       turns += 1
       // Who publishes may be waiting for this very core.
       if turns.isMultiple(of: Self.turnsBetweenYields) {
-        letOthersRun()
+        _ = letOthersRun()
         if waiting == .adaptive, lastLooks.sharesCore { return nil }
       }
     }
   }
 
   private func lookBeforeSleep(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
-    for _ in 0..<lastLooks.budget() {
-      letOthersRun()
+    var budget = lastLooks.budget()
+    while budget > 0 {
+      budget -= letOthersRun()
       if let message = try core.take(limit: limit, .nearby) { return message }
     }
     return nil
   }
 
-  private func letOthersRun() {
+  /// - Returns: what that cost of the looks before a sleep.
+  private func letOthersRun() -> Int {
     let start = Clock.monotonicNanoseconds
     yieldCore()
-    lastLooks.cameBack(after: Clock.monotonicNanoseconds &- start)
+    return lastLooks.cameBack(after: Clock.monotonicNanoseconds &- start)
   }
 
   /// Keeps a message that was taken until the next one is there, or for as long as that is worth.
