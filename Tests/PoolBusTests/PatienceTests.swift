@@ -77,9 +77,9 @@ struct PatienceTests {
   )
   func comesBeforeWhatIsAhead() async throws {
     var waited: Bool?
-    // The stream has to be fast, which nobody can promise here: once more, if it was not.
     // Two of these fill a segment that is as large as it gets.
     let size = 15 << 17
+    // The stream has to be fast, which nobody can promise here: once more, if it was not.
     while waited == nil {
       try await withBus(contribution: 256 << 20) { bus in
         let subscriber = try await bus.subscriber(to: "a")

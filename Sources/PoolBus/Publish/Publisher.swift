@@ -64,16 +64,8 @@ public final class Publisher: Sendable {
   /// - Throws: as ``loan(byteCount:alignment:)``; all of them must fit one segment.
   public func loanBatch(count: Int, byteCount: Int) async throws -> LoanBatch {
     let wish = try core.wish(count: count, byteCount: byteCount)
-    var turns = 0
-    while true {
-      switch try core.attempt(wish, { $0.reserve(count: count, byteCount: byteCount) }) {
-      case .reserved(let segment, let run): return LoanBatch(writer: segment, run: run)
-      case .awaitsReaders:
-        turns += 1
-        await letReadersRun(turns)
-      case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
-      }
-    }
+    let (segment, run) = try await room(for: wish) { $0.reserve(count: count, byteCount: byteCount) }
+    return LoanBatch(writer: segment, run: run)
   }
 
   /// Room for `count` elements of a bit-copyable type; readers can check what they read them as.
@@ -107,6 +99,22 @@ public final class Publisher: Sendable {
   /// Ends the stream: loans that are out can't be published any more; subscribers read on to the last message.
   public func close() { core.close() }
 
+  /// Room for the wish, once there is some; see ``PublisherCore/attempt(_:_:)``.
+  private func room<Room: Sendable>(
+    for wish: PublisherCore.Wish, _ reserve: (SegmentWriter) -> Room?
+  ) async throws -> (LeasedSegment, Room) {
+    var turns = 0
+    while true {
+      switch try core.attempt(wish, reserve) {
+      case .reserved(let segment, let room): return (segment, room)
+      case .awaitsReaders:
+        turns += 1
+        await letReadersRun(turns)
+      case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
+      }
+    }
+  }
+
   /// Waits a moment for readers: most are about to be done. Then gives the core to those in other processes, and now and
   /// then the thread to those in this one.
   private func letReadersRun(_ turn: Int) async {
@@ -127,17 +135,7 @@ public final class Publisher: Sendable {
       return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
     }
     let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
-    var turns = 0
-    while true {
-      switch try core.attempt(wish, { wish.reserve(in: $0) }) {
-      case .reserved(let segment, let reservation):
-        return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
-      case .awaitsReaders:
-        turns += 1
-        await letReadersRun(turns)
-      case .awaits(let request, let isOwn):
-        try await core.awaitLease(request, isOwn: isOwn)
-      }
-    }
+    let (segment, reservation) = try await room(for: wish) { wish.reserve(in: $0) }
+    return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
   }
 }

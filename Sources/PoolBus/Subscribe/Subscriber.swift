@@ -129,7 +129,7 @@ public final class Subscriber: Sendable {
       turns += 1
       // Who publishes may be waiting for this very core.
       if turns.isMultiple(of: Self.turnsBetweenYields) {
-        _ = letOthersRun()
+        letOthersRun()
         if waiting == .adaptive, lastLooks.sharesCore { return nil }
       }
     }
@@ -145,6 +145,7 @@ public final class Subscriber: Sendable {
   }
 
   /// - Returns: what that cost of the looks before a sleep.
+  @discardableResult
   private func letOthersRun() -> Int {
     let start = Clock.monotonicNanoseconds
     yieldCore()
