@@ -97,7 +97,7 @@ public enum Waiting: Hashable, Sendable {
   /// lets others have the core and looks again for a few microseconds, as what comes at once then costs no wake-up. Of a
   /// stream of large messages at full speed it stays one behind, which is faster: at its end, by up to 130 microseconds.
   case block
-  /// Watches the committed word. Fastest, but keeps a thread of the executor busy: give it one of its own, and there,
+  /// Watches the next slot. Fastest, but keeps a thread of the executor busy: give it one of its own, and there,
   /// where nothing else is to run, ``Subscriber/tryNext(looks:)`` is faster still.
   case spin
   /// Spins as long as that has lately paid, and nobody else wants the core, then blocks; otherwise as ``block``.

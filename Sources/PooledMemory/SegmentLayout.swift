@@ -9,16 +9,23 @@
 ///     │ header │ payload 0, attributes 0 │ payload 1 …    grow → room ← grow    … │ slot 1 │ slot 0 │
 ///     └────────┴─────────────────────────┴─────────────────────┴───┴───┴────────┴────────┘
 ///
+/// A slot's first word is 0 until its message is committed, and so is the first word of the two slots behind the last
+/// that is: who looks there for the next message finds nothing that was there before. Room for these two is never given
+/// away.
+///
 /// All words are little-endian. Offsets count from the segment's first byte.
 public enum SegmentLayout {
   /// What a segment's first eight bytes read: `POOLBUS` and a zero byte.
   public static let magic: UInt64 = 0x0053_5542_4C4F_4F50
   /// The layout this code writes and reads.
-  public static let version: UInt64 = 2
+  public static let version: UInt64 = 3
 
   /// The header page; payloads begin behind it.
   public static let headerByteCount = 4096
   public static let slotByteCount = 64
+  /// Slots behind the last message that nothing else is written to.
+  public static let spareSlotCount = 2
+  static let spareByteCount = spareSlotCount * slotByteCount
   /// Every payload starts at a multiple of this, whether asked for or not.
   public static let minimumAlignment = 64
   public static let maximumAlignment = 2 << 20
@@ -62,7 +69,7 @@ public enum SegmentLayout {
     guard payload >= 0, attributes >= 0, allows(alignment: alignment) else { return nil }
     // Each term is at most maximumCapacity, so the sum can't overflow.
     guard payload <= maximumCapacity, attributes <= maximumAttributesByteCount else { return nil }
-    let needed = roundUp(headerByteCount, to: alignment) + payload + attributes + slotByteCount
+    let needed = roundUp(headerByteCount, to: alignment) + payload + attributes + slotByteCount + spareByteCount
     let capacity = max(roundUp(needed, to: pageByteCount), smallestCapacity(aligning: alignment))
     return capacity <= maximumCapacity ? capacity : nil
   }
@@ -72,7 +79,7 @@ public enum SegmentLayout {
     guard count > 0, byteCount >= 0, byteCount <= maximumCapacity else { return nil }
     let each = roundUp(max(byteCount, 1), to: minimumAlignment) + slotByteCount
     guard count <= (maximumCapacity - headerByteCount) / each else { return nil }
-    let capacity = roundUp(headerByteCount + count * each, to: pageByteCount)
+    let capacity = roundUp(headerByteCount + count * each + spareByteCount, to: pageByteCount)
     return capacity <= maximumCapacity ? capacity : nil
   }
 
@@ -80,10 +87,10 @@ public enum SegmentLayout {
   public static func maximumPayload(inCapacity capacity: Int, alignment: Int, attributes: Int) -> Int {
     guard attributes >= 0, allows(alignment: alignment), allows(capacity: capacity) else { return 0 }
     guard capacity >= smallestCapacity(aligning: alignment), attributes <= maximumAttributesByteCount else { return 0 }
-    return max(0, capacity - slotByteCount - attributes - roundUp(headerByteCount, to: alignment))
+    return max(0, capacity - slotByteCount - spareByteCount - attributes - roundUp(headerByteCount, to: alignment))
   }
 
-  /// How many slots a segment of this capacity can hold at most: all of it but the header.
+  /// How many slots a segment of this capacity can hold at most, the spare ones included: all of it but the header.
   static func maximumSlotCount(inCapacity capacity: Int) -> UInt32 {
     // The sealed word holds a count plus one in 32 bits.
     UInt32(clamping: min((capacity - headerByteCount) / slotByteCount, Int(UInt32.max) - 1))

@@ -34,8 +34,25 @@ public struct SegmentReader: Sendable {
   public var committed: UInt32 { committedInThisLife ?? 0 }
 
   /// As ``committed``; nil if the segment is in another life.
+  ///
+  /// A message is committed by its slot; the word that counts them follows. Its publisher may be between the two, or have
+  /// died there, so the slot behind those that are counted is looked at, too.
   public var committedInThisLife: UInt32? {
-    mapping.committedWord.count(in: identity.epoch).map { min($0, maximumSlotCount) }
+    guard let counted = mapping.committedWord.count(in: identity.epoch) else { return nil }
+    guard counted < maximumSlotCount else { return maximumSlotCount }
+    guard isOpen, claimedSequence(at: counted) > 0, let uncounted = try? entry(at: counted) else { return counted }
+    return counted + min(uncounted.run, maximumSlotCount - counted)
+  }
+
+  /// Whether this life has begun as far as that a slot behind the last message is empty until its message is committed. It
+  /// is, also, when the log has ended.
+  ///
+  /// Acquiring.
+  public var isOpen: Bool { sealedWord.epoch == identity.epoch }
+
+  private var sealedWord: EpochCount {
+    // SAFETY: the word lies in the header page.
+    EpochCount(word: unsafe mapping.mapping.words(at: SegmentLayout.sealedOffset).pointee.load(ordering: .acquiring))
   }
 
   /// What the publisher has said of its log at a moment; equal as long as it has said nothing more.
@@ -57,9 +74,7 @@ public struct SegmentReader: Sendable {
   ///
   /// Acquiring: a look at ``committed`` after this one finds them all.
   public var sealedCount: UInt32? {
-    // SAFETY: the word lies in the header page.
-    let word = unsafe mapping.mapping.words(at: SegmentLayout.sealedOffset).pointee.load(ordering: .acquiring)
-    guard let countPlusOne = EpochCount(word: word).count(in: identity.epoch), countPlusOne > 0 else { return nil }
+    guard let countPlusOne = sealedWord.count(in: identity.epoch), countPlusOne > 0 else { return nil }
     return min(countPlusOne - 1, maximumSlotCount)
   }
 
@@ -68,11 +83,13 @@ public struct SegmentReader: Sendable {
   /// - Parameter index: below a ``committed`` that this thread has seen; any other slot is garbage, told as corrupt.
   /// - Throws: ``CorruptSegment``, naming the first field that can't be. If the segment is in another life by then, that
   ///   is all that is wrong with it.
+  @inline(__always)
   public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
     let entry = try entry(at: index)
     return Slot(
       index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
       attributesByteCount: Int(entry.attributesByteCount), elementStride: entry.elementStride,
+      isLast: entry.isLast != 0,
       offset: Int(entry.offset), attributesOffset: Int(entry.attributesOffset))
   }
 
@@ -125,22 +142,21 @@ public struct SegmentReader: Sendable {
     return entry
   }
 
-  /// How many messages the log holds, as soon as they are more than `count`; nil if they are not within so many looks, or
-  /// the segment is in another life.
+  /// The slot behind the last message that was taken, as soon as it holds the one that is expected; nil if it does not
+  /// within so many looks, or says what can't be: ``slot(at:)`` tells what is wrong.
   ///
-  /// Asks meanwhile for what will be read next, so that it comes beside the news of it rather than behind: the slot that
-  /// follows, and its payload's first cache line.
+  /// Asks meanwhile for the payload's first cache line, so that it comes beside the slot rather than behind.
   ///
-  /// - Parameter payload: where that payload probably lies: see ``Slot/following``.
-  public func committed(beyond count: UInt32, looks: Int, payload: Int) -> UInt32? {
-    let slot = max(SegmentLayout.slotOffset(of: count, inCapacity: capacity), 0)
+  /// - Parameters:
+  ///   - index: at most ``committed``; the life must be open, see ``isOpen``.
+  ///   - sequence: more than 0.
+  ///   - payload: where that payload probably lies: see ``Slot/following``.
+  public func slot(at index: UInt32, holding sequence: UInt64, looks: Int, payload: Int) -> Slot? {
     let payload = min(max(payload, 0), capacity)
     for _ in 0..<looks {
-      // SAFETY: nothing is read; the addresses need not even be valid.
-      unsafe prefetch(mapping.mapping.base + slot)
+      if claimedSequence(at: index) == sequence { return try? slot(at: index) }
+      // SAFETY: nothing is read; the address need not even be valid.
       unsafe prefetch(mapping.mapping.base + payload)
-      guard let committed = committedInThisLife else { return nil }
-      if committed > count { return committed }
       spinHint()
     }
     return nil

@@ -24,9 +24,9 @@ struct SegmentRoom {
     guard capacity >= SegmentLayout.smallestCapacity(aligning: alignment) else { return nil }
     guard attributesByteCount <= SegmentLayout.maximumAttributesByteCount else { return nil }
 
-    // Every loan that is out will need a slot, and so does this one. No sum here overflows: each term is at most a
+    // Every loan that is out will need a slot, so does this one, and some behind it are spare. No sum here overflows: each term is at most a
     // capacity. What the caller asks for is compared with differences, never added.
-    let slotCount = Int(committed) + Int(outstanding) + 1
+    let slotCount = Int(committed) + Int(outstanding) + 1 + SegmentLayout.spareSlotCount
     guard slotCount <= Int(maximumSlotCount) else { return nil }
     let end = capacity - slotCount * SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: max(alignment, SegmentLayout.minimumAlignment))
@@ -44,7 +44,7 @@ struct SegmentRoom {
     guard count > 0, byteCount >= 0, byteCount <= capacity else { return nil }
     let stride = SegmentLayout.roundUp(max(byteCount, 1), to: SegmentLayout.minimumAlignment)
     guard !isSealed, count <= capacity / stride else { return nil }
-    let slotCount = Int(committed) + Int(outstanding) + count
+    let slotCount = Int(committed) + Int(outstanding) + count + SegmentLayout.spareSlotCount
     guard slotCount <= Int(maximumSlotCount) else { return nil }
     let end = capacity - slotCount * SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: SegmentLayout.minimumAlignment)
@@ -57,7 +57,8 @@ struct SegmentRoom {
   }
 
   var freeByteCount: Int {
-    max(0, capacity - (Int(committed) + Int(outstanding)) * SegmentLayout.slotByteCount - top)
+    let slotCount = Int(committed) + Int(outstanding) + SegmentLayout.spareSlotCount
+    return max(0, capacity - slotCount * SegmentLayout.slotByteCount - top)
   }
 
   /// Turns one reservation into the next slot, and tells which that is.

@@ -83,11 +83,14 @@ public final class SegmentWriter: @unchecked Sendable {
     room = SegmentRoom(capacity: capacity, epoch: epoch)
     // SAFETY: the words lie in the header page.
     unsafe mapping.words(at: SegmentLayout.baseOffset).pointee.store(lastSequence, ordering: .relaxed)
-    unsafe mapping.words(at: SegmentLayout.sealedOffset).pointee.store(0, ordering: .relaxed)
     let word = EpochCount(epoch: epoch, count: 0).word
     unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.store(word, ordering: .releasing)
-    // Who sees a slot of the new life, and looks again, sees the new epoch.
+    // Who sees a slot of the new life, or one that is cleared for it, and looks again, sees the new epoch.
     atomicMemoryFence(ordering: .releasing)
+    clearSpareSlots()
+    // Releasing: who sees that it is open sees no slot of an earlier life behind the last message.
+    // SAFETY: the word lies in the header page.
+    unsafe mapping.words(at: SegmentLayout.sealedOffset).pointee.store(word, ordering: .releasing)
   }
 
   /// Takes room for one message, and copies its attributes there.
@@ -99,7 +102,6 @@ public final class SegmentWriter: @unchecked Sendable {
   ///   - attributes: the encoded attributes.
   /// - Returns: nil if the room does not suffice, the segment is sealed, or the alignment is not allowed.
   public func reserve(byteCount: Int, alignment: Int, attributes: Span<UInt8>) -> Reservation? {
-    prefetchNext()
     guard
       let reservation = room.reserve(
         byteCount: byteCount, alignment: alignment, attributesByteCount: attributes.count)
@@ -164,26 +166,26 @@ public final class SegmentWriter: @unchecked Sendable {
   ) -> UInt32 {
     precondition(byteCount >= 0 && byteCount <= reservation.byteCount, "a message outgrew its reservation")
     let (index, epoch) = room.commit()
-    append(
+    if isLast { seal() }
+    write(
       SlotEntry(
         sequence: sequence, offset: UInt64(reservation.offset), byteCount: UInt64(byteCount), publishTime: publishTime,
         attributesOffset: UInt64(reservation.attributesOffset),
-        attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride),
+        attributesByteCount: UInt32(reservation.attributesByteCount), elementStride: elementStride,
+        isLast: isLast ? 1 : 0),
       at: index, epoch: epoch)
-    if isLast { seal() }
     let slot = announce(index + 1, epoch: epoch)
-    prefetchNext()
+    if !isLast { prepareNext() }
     return slot
   }
 
-  /// Asks for the cache lines that the next message will be written to: who reads has those beside them, and may have
-  /// these by now. Done after a message, so that they come while others are at work, and before the next, as they may
-  /// have been taken away again.
-  private func prefetchNext() {
-    // SAFETY: nothing is written; the addresses need not even be valid.
+  /// Clears the second spare slot, as the first holds a message now, and asks for the cache line that the next payload begins
+  /// with. Done after a message, so that both lines come while others are at work: who reads has those beside them, and may
+  /// have these by now.
+  private func prepareNext() {
+    clearSlot(at: room.committed + 1)
+    // SAFETY: nothing is written; the address need not even be valid.
     unsafe prefetchForWriting(mapping.base + room.top)
-    let slot = SegmentLayout.slotOffset(of: room.committed, inCapacity: capacity)
-    unsafe prefetchForWriting(mapping.base + slot)
   }
 
   /// Takes room for several messages of one length, without attributes; nil if it does not suffice for all.
@@ -206,32 +208,46 @@ public final class SegmentWriter: @unchecked Sendable {
   @discardableResult
   public func commit(_ run: ReservationRun, sequence: UInt64, publishTime: UInt64) -> UInt32 {
     let (first, epoch) = room.commit(run)
-    for index in 0..<run.count {
+    clearSpareSlots()
+    // Backwards: with the first slot, at which readers look, all are there.
+    for index in stride(from: run.count - 1, through: 0, by: -1) {
       let place = run.offset + index * run.stride
-      append(
+      write(
         SlotEntry(
           sequence: sequence &+ UInt64(index), offset: UInt64(place), byteCount: UInt64(run.byteCount),
-          publishTime: publishTime, attributesOffset: UInt64(place), attributesByteCount: 0, elementStride: 0),
+          publishTime: publishTime, attributesOffset: UInt64(place), attributesByteCount: 0, elementStride: 0,
+          run: UInt32(run.count - index)),
         at: first + UInt32(index), epoch: epoch)
     }
-    return announce(first + UInt32(run.count), epoch: epoch)
+    return announce(room.committed, epoch: epoch)
   }
 
   /// Gives up a run of reservations, as ``cancel(_:)-(Reservation)`` does.
   public func cancel(_ run: ReservationRun) { room.cancel(run) }
 
-  /// Writes a slot, which nobody looks at yet.
+  /// Writes a slot: if it is the one behind the last message, its message is committed.
   @inline(__always)
-  private func append(_ entry: consuming SlotEntry, at index: UInt32, epoch: UInt32) {
+  private func write(_ entry: consuming SlotEntry, at index: UInt32, epoch: UInt32) {
     entry.checksum = entry.expectedChecksum(at: index, epoch: epoch)
     // SAFETY: `reserve` kept room for the slots of all that is committed or outstanding, and this is one of those.
     unsafe entry.store(to: mapping.words(at: SegmentLayout.slotOffset(of: index, inCapacity: capacity)))
   }
 
-  /// Lets readers see all slots below a count; returns the last.
+  /// Clears the slots behind the last message, in which there may be what an earlier life left.
+  private func clearSpareSlots() {
+    for spare in 0..<UInt32(SegmentLayout.spareSlotCount) { clearSlot(at: room.committed + spare) }
+  }
+
+  private func clearSlot(at index: UInt32) {
+    // SAFETY: `reserve` kept room for the spare slots; no segment is too small for them.
+    let words = unsafe mapping.words(at: SegmentLayout.slotOffset(of: index, inCapacity: capacity))
+    // Nobody looks before a releasing store that follows.
+    unsafe words.pointee.store(0, ordering: .relaxed)
+  }
+
+  /// Counts what is committed, for those who do not look at each slot; returns the last.
   private func announce(_ count: UInt32, epoch: UInt32) -> UInt32 {
-    // Releasing: whoever acquires this word sees the slots and the payloads of all messages it counts. That holds
-    // whichever thread wrote a payload, as its loan came here through the publisher's lock.
+    // Releasing: whoever acquires this word sees the slots and the payloads of all messages it counts.
     let word = EpochCount(epoch: epoch, count: count).word
     // SAFETY: the word lies in the header page.
     unsafe mapping.words(at: SegmentLayout.committedOffset).pointee.store(word, ordering: .releasing)

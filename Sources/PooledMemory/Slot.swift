@@ -1,6 +1,6 @@
 /// A message's entry in its segment, copied out and checked: its payload and attributes lie within the segment.
 ///
-/// Only the places are checked. What the publisher says of itself (sequence, time, stride) is its own word.
+/// Only the places are checked. What the publisher says of itself (sequence, time, stride, end) is its own word.
 public struct Slot: Hashable, Sendable {
   /// The slot's number in its segment, from 0.
   public let index: UInt32
@@ -14,6 +14,8 @@ public struct Slot: Hashable, Sendable {
   public let attributesByteCount: Int
   /// The stride of the payload's elements, in bytes; 0 if it is untyped.
   public let elementStride: UInt32
+  /// Whether the log ends with this message.
+  public let isLast: Bool
 
   let offset: Int
   let attributesOffset: Int

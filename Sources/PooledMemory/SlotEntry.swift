@@ -4,7 +4,9 @@ import Synchronization
 ///
 ///      0 sequence            8 offset             16 byteCount          24 publishTime
 ///     32 attributesOffset   40 attributesByteCount, elementStride (32 bits each)
-///     48 reserved, 0        56 checksum
+///     48 run, isLast (32 bits each)                           56 checksum
+///
+/// The sequence is written last: as long as it is 0, nothing else here means anything.
 package struct SlotEntry: Sendable {
   package var sequence: UInt64
   package var offset: UInt64
@@ -13,12 +15,15 @@ package struct SlotEntry: Sendable {
   package var attributesOffset: UInt64
   package var attributesByteCount: UInt32
   package var elementStride: UInt32
-  package var reserved: UInt64 = 0
+  /// How many messages were committed together from this one on: 1, or what is left of a batch.
+  package var run: UInt32
+  /// Not 0 if the log ends with this message.
+  package var isLast: UInt32
   package var checksum: UInt64 = 0
 
   package init(
     sequence: UInt64, offset: UInt64, byteCount: UInt64, publishTime: UInt64, attributesOffset: UInt64,
-    attributesByteCount: UInt32, elementStride: UInt32
+    attributesByteCount: UInt32, elementStride: UInt32, run: UInt32 = 1, isLast: UInt32 = 0
   ) {
     self.sequence = sequence
     self.offset = offset
@@ -27,6 +32,8 @@ package struct SlotEntry: Sendable {
     self.attributesOffset = attributesOffset
     self.attributesByteCount = attributesByteCount
     self.elementStride = elementStride
+    self.run = run
+    self.isLast = isLast
   }
 
   /// Copies an entry out of a segment.
@@ -36,32 +43,35 @@ package struct SlotEntry: Sendable {
   @inline(__always)
   @unsafe init(loadingFrom words: UnsafePointer<Atomic<UInt64>>) {
     // SAFETY: the caller says that eight words are readable.
-    unsafe sequence = words[0].load(ordering: .relaxed)
+    // Acquiring: the other words, and the payload, are there as soon as this one is.
+    unsafe sequence = words[0].load(ordering: .acquiring)
     unsafe offset = words[1].load(ordering: .relaxed)
     unsafe byteCount = words[2].load(ordering: .relaxed)
     unsafe publishTime = words[3].load(ordering: .relaxed)
     unsafe attributesOffset = words[4].load(ordering: .relaxed)
     let lengths = unsafe words[5].load(ordering: .relaxed)
-    unsafe reserved = words[6].load(ordering: .relaxed)
+    let ends = unsafe words[6].load(ordering: .relaxed)
     unsafe checksum = words[7].load(ordering: .relaxed)
     attributesByteCount = UInt32(truncatingIfNeeded: lengths)
     elementStride = UInt32(truncatingIfNeeded: lengths >> 32)
+    run = UInt32(truncatingIfNeeded: ends)
+    isLast = UInt32(truncatingIfNeeded: ends >> 32)
   }
 
-  /// Copies the entry into a segment. `words` must be writable for 64 bytes.
-  ///
-  /// The order of these stores does not matter: the committed word's releasing store follows them.
+  /// Copies the entry into a segment, and thereby commits its message. `words` must be writable for 64 bytes.
   @inline(__always)
   @unsafe func store(to words: UnsafePointer<Atomic<UInt64>>) {
     // SAFETY: the caller says that eight words are writable.
-    unsafe words[0].store(sequence, ordering: .relaxed)
     unsafe words[1].store(offset, ordering: .relaxed)
     unsafe words[2].store(byteCount, ordering: .relaxed)
     unsafe words[3].store(publishTime, ordering: .relaxed)
     unsafe words[4].store(attributesOffset, ordering: .relaxed)
     unsafe words[5].store(lengths, ordering: .relaxed)
-    unsafe words[6].store(reserved, ordering: .relaxed)
+    unsafe words[6].store(ends, ordering: .relaxed)
     unsafe words[7].store(checksum, ordering: .relaxed)
+    // Releasing: whoever acquires it sees the rest of the slot, and the payload. That holds whichever thread wrote the
+    // payload, as its loan came here through the publisher's lock.
+    unsafe words[0].store(sequence, ordering: .releasing)
   }
 
   /// What the checksum must be for this slot in this life of the segment.
@@ -77,11 +87,13 @@ package struct SlotEntry: Sendable {
     // The three are rotated apart so that equal words in two of them do not cancel.
     let words = first ^ (second << 21 | second >> 43) ^ (third << 42 | third >> 22)
     let place = UInt64(epoch) << 32 | UInt64(index)
-    return fold(words ^ reserved ^ 0x1F83_D9AB_FB41_BD6B, place ^ 0x5BE0_CD19_137E_2179)
+    return fold(words ^ ends ^ 0x1F83_D9AB_FB41_BD6B, place ^ 0x5BE0_CD19_137E_2179)
   }
 
   @inline(__always)
   private var lengths: UInt64 { UInt64(elementStride) << 32 | UInt64(attributesByteCount) }
+  @inline(__always)
+  private var ends: UInt64 { UInt64(isLast) << 32 | UInt64(run) }
 
   /// One multiplication that lets every bit of both words reach every bit of the result.
   @inline(__always)

@@ -31,6 +31,12 @@ final class ScribbledSegment: Sendable {
 
   func reader(epoch: UInt32) -> SegmentReader { SegmentReader(mapping: mapping, epoch: epoch) }
 
+  /// Whether the slots say more than the word that counts them.
+  var hasUncounted: Bool {
+    let word = mapping.committedWord
+    return reader(epoch: word.epoch).committed > min(word.count(in: word.epoch) ?? 0, Self.slotCount)
+  }
+
   func clear() {
     store(0, at: SegmentLayout.committedOffset)
     store(0, at: SegmentLayout.sealedOffset)

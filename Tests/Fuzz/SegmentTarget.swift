@@ -19,7 +19,8 @@ func fuzzSegment(_ bytes: RawSpan) {
     let hasRightChecksum = kind & 3 != 0
     var entry = kind & 4 == 0 ? anyEntry(&input) : smallEntry(&input)
     if !hasRightChecksum {
-      entry.reserved = input.word()
+      entry.run = input.word()
+      entry.isLast = input.word()
       entry.checksum = input.word()
     }
     scribbled.store(entry, at: index, epoch: hasRightChecksum ? epoch : nil)
@@ -73,6 +74,9 @@ private func check(_ slot: Slot, at index: UInt32, of reader: SegmentReader) {
   plant(slot.byteCount > 0 && slot.attributesByteCount > 0, "a payload with attributes")
   require(slot.index == index && slot.sequence > 0, "slot \(index) is \(slot)")
   require(reader.claimedSequence(at: index) == slot.sequence, "slot \(index) claims another sequence")
+  let found = reader.slot(
+    at: index, holding: slot.sequence, looks: 1, payload: Int(truncatingIfNeeded: slot.publishTime))
+  require(found == slot, "slot \(index) is found as \(String(describing: found))")
   for (span, count) in [(slot.offset, slot.byteCount), (slot.attributesOffset, slot.attributesByteCount)] {
     let end = SegmentLayout.slotOffset(of: index, inCapacity: reader.capacity)
     require(

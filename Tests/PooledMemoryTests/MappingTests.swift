@@ -33,8 +33,8 @@ import Vocabulary
     #expect(refusal(of: duplicate(empty.raw), capacity: 8192)?.contains("does not begin like a segment") == true)
 
     let next = try SegmentFile.create(id: identity.id, capacity: 8192)
-    HostileMapping(of: next.raw, byteCount: 8192)[8, as: UInt64.self] = 3
-    #expect(refusal(of: duplicate(next.raw), capacity: 8192)?.contains("version 3") == true)
+    HostileMapping(of: next.raw, byteCount: 8192)[8, as: UInt64.self] = 4
+    #expect(refusal(of: duplicate(next.raw), capacity: 8192)?.contains("version 4") == true)
 
     // Not memory files at all.
     for path in ["/dev/null", "/proc/self/exe", "/"] {

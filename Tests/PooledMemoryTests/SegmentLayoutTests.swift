@@ -53,7 +53,7 @@ import Testing
     writer.seal()
 
     #expect((0..<8).map { memory[$0, as: UInt8.self] } == Array("POOLBUS\0".utf8))
-    #expect(memory[8, as: UInt64.self] == 2)
+    #expect(memory[8, as: UInt64.self] == 3)
     #expect(memory[64, as: UInt64.self] == 5 << 32 | 2)
     #expect(memory[72, as: UInt64.self] == 5 << 32 | 3)
     #expect(memory[80, as: UInt64.self] == 40)
@@ -70,9 +70,10 @@ import Testing
     #expect(memory[slot + 32, as: UInt64.self] == 4099)
     #expect(memory[slot + 40, as: UInt32.self] == 2)
     #expect(memory[slot + 44, as: UInt32.self] == 1)
-    #expect(memory[slot + 48, as: UInt64.self] == 0)
+    #expect(memory[slot + 48, as: UInt32.self] == 1)
+    #expect(memory[slot + 52, as: UInt32.self] == 0)
     // Fixed since layout version 1: a change of the checksum is a change of the layout.
-    #expect(memory[slot + 56, as: UInt64.self] == 0xC3BE_B3F1_0052_410F)
+    #expect(memory[slot + 56, as: UInt64.self] == 0xA751_66D5_14D4_A3B6)
     #expect(memory[slot - 64, as: UInt64.self] == 42)
     #expect(memory[slot - 64 + 8, as: UInt64.self] == 4160)
   }

@@ -122,7 +122,8 @@ final class HostileMapping {
     self[offset + 32, as: UInt64.self] = entry.attributesOffset
     self[offset + 40, as: UInt32.self] = entry.attributesByteCount
     self[offset + 44, as: UInt32.self] = entry.elementStride
-    self[offset + 48, as: UInt64.self] = entry.reserved
+    self[offset + 48, as: UInt32.self] = entry.run
+    self[offset + 52, as: UInt32.self] = entry.isLast
     self[offset + 56, as: UInt64.self] = checksum ?? entry.expectedChecksum(at: index, epoch: epoch)
   }
 

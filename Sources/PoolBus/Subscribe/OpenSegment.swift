@@ -11,8 +11,10 @@ struct OpenSegment {
   private(set) var reader: SegmentReader
   /// The slot to read next.
   private(set) var next: UInt32 = 0
-  /// Committed slots at the last look; the shared word is read again only when these are used up.
+  /// Committed slots at the last look at how many there are; it may be behind `next`.
   private var visible: UInt32 = 0
+  /// Whether the life was seen to be open.
+  private var wasOpen = false
   /// How many slots there will ever be, if the node has said so.
   var end: UInt32?
   /// The next slot, if it was read already and its turn had not come.
@@ -39,23 +41,24 @@ struct OpenSegment {
   /// - Parameter looks: how often to look whether it is there.
   @inline(__always)
   mutating func nextSlot(of expected: UInt64, looks: Int) -> Slot? {
-    guard segment != nil, peeked == nil else { return nil }
-    if next >= visible {
-      guard end == nil, let committed = reader.committed(beyond: next, looks: looks, payload: following) else {
-        return nil
-      }
-      visible = committed
-    }
-    guard let slot = try? reader.slot(at: next), slot.sequence == expected, slot.sequence < .max else { return nil }
-    return slot
+    guard segment != nil, peeked == nil, expected < .max, next < end ?? .max, isOpen else { return nil }
+    return reader.slot(at: next, holding: expected, looks: looks, payload: following)
   }
 
-  /// Moves past a slot that is taken; returns what it borrows, and whether it was the last that was seen.
+  /// Whether its slots say by themselves that they are committed.
+  private var isOpen: Bool {
+    mutating get {
+      if !wasOpen { wasOpen = reader.isOpen }
+      return wasOpen
+    }
+  }
+
+  /// Moves past a slot that is taken; returns what it borrows.
   @inline(__always)
-  mutating func pass(_ slot: Slot) -> (BorrowedSegment?, isLastSeen: Bool) {
+  mutating func pass(_ slot: Slot) -> BorrowedSegment? {
     next += 1
     following = slot.following
-    return (segment, next >= visible)
+    return segment
   }
 
   enum Peek {
@@ -122,7 +125,9 @@ struct OpenSegment {
   /// How many slots follow each other in the stream from one that is the next here: as far as was seen.
   ///
   /// - Parameter limit: how many at the most; 1 or more.
-  func run(from slot: Slot, limit: Int) -> UInt32 {
+  mutating func run(from slot: Slot, limit: Int) -> UInt32 {
+    guard limit > 1 else { return 1 }
+    if next >= visible { visible = min(end ?? .max, reader.committed) }
     let count = min(max(visible, next + 1) - next, UInt32(clamping: limit))
     // Not beyond the last sequence that there can be: a hostile publisher's could begin anew behind it.
     guard count > 1, slot.sequence < .max - UInt64(count) else { return 1 }

@@ -45,7 +45,7 @@ final class Leased: @unchecked Sendable {
     self[offset + 24] = entry.publishTime
     self[offset + 32] = entry.attributesOffset
     self[offset + 40] = UInt64(entry.attributesByteCount) | UInt64(entry.elementStride) << 32
-    self[offset + 48] = 0
+    self[offset + 48] = UInt64(entry.run) | UInt64(entry.isLast) << 32
     self[offset + 56] = entry.expectedChecksum(at: index, epoch: UInt32(epoch))
   }
 
@@ -59,5 +59,5 @@ final class Leased: @unchecked Sendable {
   }
 
   func commit(_ count: UInt64) { self[64] = epoch << 32 | count }
-  func seal(_ count: UInt64) { self[128] = epoch << 32 | (count + 1) }
+  func seal(_ count: UInt64) { self[72] = epoch << 32 | (count + 1) }
 }
