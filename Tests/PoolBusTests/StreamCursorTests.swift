@@ -69,6 +69,27 @@ import Vocabulary
     #expect(stream.cursor.segments.isEmpty)
   }
 
+  /// Nobody need look for more.
+  @Test(arguments: [true, false]) func aLifeIsLeftWithItsLastMessage(byTheNodesWord: Bool) throws {
+    var stream = try TestStream()
+    let segment = try stream.lease(place: WakePage.firstPlace)
+    stream.publish(in: segment)
+    if byTheNodesWord {
+      stream.publish(in: segment)
+      segment.writer.seal()
+      segment.held.sealed(1)
+      stream.cursor.sealed(segment.writer.identity, slots: 2)
+    } else {
+      let room = try #require(segment.writer.reserve(byteCount: 0))
+      segment.writer.commit(room, byteCount: 0, sequence: 2, publishTime: 0, elementStride: 0, isLast: true)
+    }
+    guard case .message(let index, let slot) = stream.cursor.look() else { throw NoMessage() }
+    _ = stream.cursor.take(slot, at: index)
+    #expect(!stream.hasAcknowledged(segment))
+    #expect(stream.cursor.takeAtHand(limit: 1)?.slot.sequence == 2)
+    #expect(stream.hasAcknowledged(segment))
+  }
+
   @Test func aRenewedSegmentIsReadOnWithoutAWordOfTheNode() throws {
     var stream = try TestStream()
     let segment = try stream.lease(place: WakePage.firstPlace)

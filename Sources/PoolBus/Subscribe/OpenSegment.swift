@@ -53,12 +53,12 @@ struct OpenSegment {
     }
   }
 
-  /// Moves past a slot that is taken; returns what it borrows.
+  /// Moves past a slot that is taken; returns what it borrows, and whether it is known to be the log's last.
   @inline(__always)
-  mutating func pass(_ slot: Slot) -> BorrowedSegment? {
+  mutating func pass(_ slot: Slot) -> (BorrowedSegment?, isLast: Bool) {
     next += 1
     following = slot.following
-    return segment
+    return (segment, slot.isLast || next == end)
   }
 
   enum Peek {

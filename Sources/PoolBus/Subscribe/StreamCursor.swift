@@ -115,10 +115,10 @@ struct StreamCursor {
     guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny else { return nil }
     guard let slot = nextSlot(at: index, looks: looks) else { return nil }
     if limit > 1 { return take(slot, at: index, limit: limit) }
-    let segment = pass(slot, at: index)
+    let (segment, isLast) = pass(slot, at: index)
     isSettled = false
     expected = slot.sequence + 1
-    if slot.isLast { leaveIfRead(index) }
+    if isLast { leaveIfRead(index) }
     return segment.map { Message(segment: $0, slot: slot) }
   }
 
@@ -132,7 +132,7 @@ struct StreamCursor {
   }
 
   @inline(__always)
-  private mutating func pass(_ slot: Slot, at index: Int) -> BorrowedSegment? {
+  private mutating func pass(_ slot: Slot, at index: Int) -> (BorrowedSegment?, isLast: Bool) {
     var segments = segments.mutableSpan
     return segments[index].pass(slot)
   }
