@@ -1,8 +1,8 @@
 import CPlatform
 import Glibc
 
-/// The time since 1970 as ``Clock/realtimeNanoseconds`` tells it, for a hot loop: the processor's ticks since the last look
-/// at the kernel's clocks, which is never long ago.
+/// The time as ``Clock`` tells it, for a hot loop: the processor's ticks since the last look at the kernel's clocks, which is
+/// never long ago.
 ///
 /// The kernel's own way, through the vDSO, is the same, but first waits for all loads that are under way. Where the kernel
 /// does not count by these ticks itself, they are not used.
@@ -16,16 +16,29 @@ public struct TickClock: Sendable {
   @inlinable
   public mutating func now() -> UInt64 {
     if let time = scale.time(at: poolbus_ticks()) { return time }
-    return look()
+    return lookAtRealtime()
+  }
+
+  /// Nanoseconds of the monotonic clock; may be less than before as ``now()``, but for what that clock is set back by.
+  @inlinable
+  public mutating func monotonic() -> UInt64 {
+    if let time = scale.monotonic(at: poolbus_ticks()) { return time }
+    return lookAtMonotonic()
   }
 
   @inline(never) @usableFromInline
-  mutating func look() -> UInt64 {
-    guard Self.isUsable else { return Clock.realtimeNanoseconds }
+  mutating func lookAtRealtime() -> UInt64 { look()?.realtime ?? Clock.realtimeNanoseconds }
+
+  @inline(never) @usableFromInline
+  mutating func lookAtMonotonic() -> UInt64 { look()?.monotonic ?? Clock.monotonicNanoseconds }
+
+  private mutating func look() -> TickScale.Look? {
+    guard Self.isUsable else { return nil }
     let (before, realtime) = (Clock.monotonicNanoseconds, Clock.realtimeNanoseconds)
     let ticks = poolbus_ticks()
-    scale.look(TickScale.Look(ticks: ticks, realtime: realtime, monotonic: Clock.monotonicNanoseconds), since: before)
-    return realtime
+    let look = TickScale.Look(ticks: ticks, realtime: realtime, monotonic: Clock.monotonicNanoseconds)
+    scale.look(look, since: before)
+    return look
   }
 
   /// Whether the kernel trusts the ticks to be even, and alike on all cores.
@@ -53,7 +66,7 @@ struct TickScale: Sendable {
     /// Nanoseconds since 1970.
     @usableFromInline var realtime: UInt64
     /// Nanoseconds of a clock that is never set.
-    var monotonic: UInt64
+    @usableFromInline var monotonic: UInt64
   }
 
   /// Nanoseconds for which ticks are trusted after a look: so long it may take to notice that the clock was set.
@@ -72,13 +85,21 @@ struct TickScale: Sendable {
 
   @usableFromInline init() {}
 
-  /// The time at this count of ticks, or nil if it is time to look at the clocks.
+  /// The time since 1970 at this count of ticks, or nil if it is time to look at the clocks.
   @inlinable
-  func time(at ticks: UInt64) -> UInt64? {
+  func time(at ticks: UInt64) -> UInt64? { elapsed(at: ticks).map { last.realtime &+ $0 } }
+
+  /// As ``time(at:)``, of the clock that is never set.
+  @inlinable
+  func monotonic(at ticks: UInt64) -> UInt64? { elapsed(at: ticks).map { last.monotonic &+ $0 } }
+
+  /// Nanoseconds since the last look.
+  @inlinable
+  func elapsed(at ticks: UInt64) -> UInt64? {
     // Also if the counter was set back: the difference is huge then.
     let elapsed = ticks &- last.ticks
     guard elapsed < trusted else { return nil }
-    return last.realtime &+ (elapsed &* scale) >> 32
+    return (elapsed &* scale) >> 32
   }
 
   /// - Parameter start: the monotonic clock as the look began.

@@ -40,6 +40,7 @@ struct TickClockTests {
   func isTrustedForAWhile() {
     let (scale, end) = (measured(), 3_000_000 + TickScale.span)
     #expect(scale.time(at: ticks(at: end - 100)) == Self.realtime + end - 100)
+    #expect(scale.monotonic(at: ticks(at: end - 100)) == Self.start + end - 100)
     #expect(scale.time(at: ticks(at: end + 100)) == nil)
   }
 
@@ -49,6 +50,7 @@ struct TickClockTests {
     let (time, jump) = (UInt64(8_000_000), UInt64(3_600_000_000_000))
     scale.look(look(at: time, realtimeSetBy: jump), since: Self.start + time - 60)
     #expect(scale.time(at: ticks(at: time + 10)) == Self.realtime + jump + time + 10)
+    #expect(scale.monotonic(at: ticks(at: time + 10)) == Self.start + time + 10)
   }
 
   @Test("A counter that begins anew, as on another host, is not trusted until it is measured again")
@@ -82,15 +84,15 @@ struct TickClockTests {
     #expect(scale.time(at: ticks(at: 6_950_000)) == Self.realtime + 6_950_000)
   }
 
-  @Test("It tells the kernel's time")
-  func agreesWithTheKernel() {
+  @Test("It tells the kernel's time", arguments: [true, false])
+  func agreesWithTheKernel(since1970: Bool) {
     var clock = TickClock()
     // Beyond what one look is trusted for, so that it is looked at again.
     let end = Clock.monotonicNanoseconds + 5 * TickScale.span
     while Clock.monotonicNanoseconds < end {
-      let before = Clock.realtimeNanoseconds
-      let now = clock.now()
-      let after = Clock.realtimeNanoseconds
+      let before = since1970 ? Clock.realtimeNanoseconds : Clock.monotonicNanoseconds
+      let now = since1970 ? clock.now() : clock.monotonic()
+      let after = since1970 ? Clock.realtimeNanoseconds : Clock.monotonicNanoseconds
       // Ticks are measured by clocks that are read one after the other.
       guard now &+ 10_000 >= before, now <= after + 10_000 else {
         Issue.record("\(now) is not between \(before) and \(after)")

@@ -99,9 +99,9 @@ struct Lane {
     }
   }
 
-  /// Takes the segment that rests and may be written anew, and was written last, as the caches still have it.
-  mutating func takeRested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> LeasedSegment? {
-    resting.lastIndex { $0.log.capacity >= need && mayBeRenewed($0) }.map { resting.remove(at: $0) }
+  /// Which of those that rest may be written anew, and was written last, as the caches still have it.
+  func rested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> Int? {
+    resting.lastIndex { $0.log.capacity >= need && mayBeRenewed($0) }
   }
 
   /// Takes a segment that was leased ahead of need.

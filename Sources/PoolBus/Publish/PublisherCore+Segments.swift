@@ -13,7 +13,7 @@ extension PublisherCore {
     _ wish: Wish, _ reserve: (SegmentWriter) -> Room?, in state: inout State
   ) -> Attempt<Room>? {
     guard state.ended != .closed else { return nil }
-    let now = Clock.monotonicNanoseconds
+    let now = state.clock.monotonic()
     state[wish.lane].sizing.asked(at: now)
     let isLarger = !state.isNodeGone && state[wish.lane].mayGrow(for: wish.capacity, limit: limit)
     let rested = isLarger ? nil : restedSegment(for: wish, in: &state)
@@ -38,11 +38,11 @@ extension PublisherCore {
 
   /// A segment that all have read, in its next life.
   private func restedSegment(for wish: Wish, in state: inout State) -> LeasedSegment? {
-    let listeners = state.listeners
     // Who joins the next node before this client does, is not known here, and may want what rests.
     guard !state.isNodeGone,
-      let rested = state[wish.lane].takeRested(for: wish.capacity, where: { mayBeRenewed($0, listeners) })
+      let index = state[wish.lane].rested(for: wish.capacity, where: { mayBeRenewed($0, state.listeners) })
     else { return nil }
+    let rested = state[wish.lane].resting.remove(at: index)
     rested.begin(epoch: rested.log.identity.epoch + 1, after: state.nextSequence &- 1)
     return rested
   }
@@ -55,15 +55,15 @@ extension PublisherCore {
   /// one is at rest that all have read, and is as large as it should be.
   func leaseAhead(of current: LeasedSegment, in state: inout State) {
     current.hasSuccessor = true
-    let (kind, listeners) = (current.lane, state.listeners)
+    let kind = current.lane
     guard state[kind].ahead.isEmpty, state.ended == nil, !state.isShort,
       let capacity = state[kind].capacityAhead(limit: limit),
       !state.requests.values.contains(where: { $0.lane == kind })
     else { return }
     let isToGrow = state[kind].hasOutgrown(current, limit: limit)
     if !isToGrow {
-      guard !state[kind].countsOnReaders(at: Clock.monotonicNanoseconds),
-        state.isNodeGone || !state[kind].resting.contains(where: { mayBeRenewed($0, listeners) })
+      guard !state[kind].countsOnReaders(at: state.clock.monotonic()),
+        state.isNodeGone || !state[kind].resting.contains(where: { mayBeRenewed($0, state.listeners) })
       else { return }
     }
     _ = request(capacity, capacity, kind, isAhead: true, isToGrow: isToGrow, in: &state)
@@ -71,7 +71,7 @@ extension PublisherCore {
 
   /// Whether a segment that rests may be written anew soon enough to be worth more than a lease.
   func mayWaitForReaders(on kind: Lane.Kind, in state: inout State) -> Bool {
-    let now = Clock.monotonicNanoseconds
+    let now = state.clock.monotonic()
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
     let longest =
       state[kind].isFullGrown(limit: limit)
@@ -137,7 +137,7 @@ extension PublisherCore {
   /// The log is sealed. The segment rests until all have read it, when it is written anew without the node's doing; or
   /// else it is the node's to reclaim.
   func rest(_ segment: LeasedSegment, in state: inout State) {
-    state[segment.lane].sizing.ended(at: Clock.monotonicNanoseconds)
+    state[segment.lane].sizing.ended(at: state.clock.monotonic())
     guard !state.isShort, !state.isRetained, !segment.isAdopted, !segment.isForced, segment.log.committed > 0,
       state.isNodeGone || !state[segment.lane].isReplaced(segment)
     else { return seal(segment) }

@@ -118,7 +118,7 @@ struct StreamCursor {
     let (segment, isLast) = pass(slot, at: index)
     isSettled = false
     expected = slot.sequence + 1
-    if isLast { leaveIfRead(index) }
+    if isLast { leave(index) }
     return segment.map { Message(segment: $0, slot: slot) }
   }
 
@@ -227,7 +227,10 @@ struct StreamCursor {
   /// Lets go of a life whose last message was just taken: it is released as soon as its samples are dropped, whether or
   /// not anybody looks for more.
   private mutating func leaveIfRead(_ index: Int) {
-    guard segments[index].isRead else { return }
+    if segments[index].isRead { leave(index) }
+  }
+
+  private mutating func leave(_ index: Int) {
     let isRenewable = segments[index].isRenewable
     left.append((segments[index].held, segments[index].epoch))
     segments[index].leave()
