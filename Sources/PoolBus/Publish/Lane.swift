@@ -4,7 +4,7 @@ import PooledMemory
 /// all have read them, and those leased ahead of need.
 ///
 /// Small messages share segments. A large one has a segment of its own; if such come one after the other, a few share.
-struct Lane {
+struct Lane: ~Copyable {
   enum Kind: Hashable { case small, large }
 
   /// Messages that need a larger segment than this are large.
@@ -53,7 +53,10 @@ struct Lane {
   private static func isFarBelow(_ capacity: Int, _ other: Int) -> Bool { capacity <= other / 4 * 3 }
 
   /// Takes what rests and is replaced.
-  mutating func takeReplaced() -> [LeasedSegment] { takeResting(where: isReplaced) }
+  mutating func takeReplaced() -> [LeasedSegment] {
+    guard kind == .small, let capacity = current?.log.capacity else { return [] }
+    return takeResting { Self.isFarBelow($0.log.capacity, capacity) }
+  }
 
   /// Whether what rests is outgrown, and what can take its place is there.
   func mayGrow(for need: Int, limit: Int) -> Bool {

@@ -21,7 +21,7 @@ final class PublisherCore: Sendable {
   let opened = Clock.monotonicNanoseconds
   let state = Mutex(State())
 
-  struct State {
+  struct State: ~Copyable {
     var small = Lane(.small)
     var large = Lane(.large)
     var nextSequence: UInt64 = 1
