@@ -30,7 +30,8 @@
 #endif
 #define SEGMENTS 2
 
-/* A segment's header: the committed word is epoch and count in one. */
+/* A segment's header: the committed word is epoch and count in one. A message is committed by its slot, and counted with it
+ * (commit.pml): here that is one step. */
 byte epoch[SEGMENTS], count[SEGMENTS], base[SEGMENTS], joins[SEGMENTS];
 bool isSealed[SEGMENTS];
 /* Its one slot: the message's sequence, and the life that its checksum is of. */

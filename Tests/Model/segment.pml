@@ -16,8 +16,8 @@
  *   looks for cycles). So every released segment is reclaimed in the end.
  *
  * Abstracted, and why that is sound:
- * - Stores are seen at once and in order: wake.pml is about memory. A message's slot and its committed word are one
- *   step, as are `begin`'s two words: nobody looks at a slot beyond the word, or at the memory between two lives.
+ * - Stores are seen at once and in order: wake.pml and commit.pml are about memory. A message's slot and the word that
+ *   counts it are one step, as are `begin`'s words: commit.pml has what is between them.
  * - What a client says is heard at once: it may be late in saying it, and one that dies before has not said it.
  *   Only the seal stands in the segment before it is said, so those are two steps. What the node says is on its way
  *   for a while. lease.pml has both ways, for what crosses between the node and a publisher.

@@ -1,4 +1,5 @@
-/* Publish and sleep: no wake-up is lost, and no slot is read before it is there.
+/* Publish and sleep: no wake-up is lost, and no slot that is counted is read before it is there. (What a slot says by itself
+ * is commit.pml's.)
  *
  * One publisher, one subscription (a reader's thread and its client's loop), one doorbell between them, and the node,
  * which tells the subscription when the publisher has died. The publisher may die at any instruction.
@@ -189,11 +190,12 @@ inline fallAsleep() {
 active proctype Reader() {
     byte visible, sleeps;
 look:
-    atomic {                    /* SubscriptionCore.take; StreamCursor.peek, SegmentReader.committed */
+    atomic {                    /* SubscriptionCore.take; StreamCursor.peek, OpenSegment.nextSlot */
         !isLocked;
         if
         :: committedSeen > taken -> visible = committedSeen; goto read
-        :: committedSeen == taken && hasEnded -> goto finished
+        :: slotsSeen > taken -> visible = slotsSeen; goto read      /* by its slot, whether counted yet or not */
+        :: slotsSeen <= taken && hasEnded -> goto finished
         :: taken == MESSAGES -> goto finished
         :: else             /* Subscriber.look: it may spin for a while, or wait at once */
         fi
@@ -233,5 +235,5 @@ read:                           /* SegmentReader.slot */
     goto look;
 
 finished:
-    assert(taken == committedStored)
+    assert(taken == slotsStored)
 }
