@@ -24,8 +24,8 @@ struct SegmentRoom {
     guard capacity >= SegmentLayout.smallestCapacity(aligning: alignment) else { return nil }
     guard attributesByteCount <= SegmentLayout.maximumAttributesByteCount else { return nil }
 
-    // Every loan that is out will need a slot, so does this one, and some behind it are spare. No sum here overflows: each term is at most a
-    // capacity. What the caller asks for is compared with differences, never added.
+    // Every loan that is out will need a slot, so does this one, and some behind it are spare. No sum here overflows: each
+    // term is at most a capacity. What the caller asks for is compared with differences, never added.
     let slotCount = Int(committed) + Int(outstanding) + 1 + SegmentLayout.spareSlotCount
     guard slotCount <= Int(maximumSlotCount) else { return nil }
     let end = capacity - slotCount * SegmentLayout.slotByteCount
