@@ -20,6 +20,10 @@ public enum MemoryFile {
     // SAFETY: the kernel copies the name before the call returns.
     let file = OwnedDescriptor(adopting: try check(unsafe poolbus_memory_file(name)))
     _ = try check(ftruncate(file.raw, byteCount))
+    // Where a descriptor was closed under its user's feet, as an eventfd of a library's, its number can be this file's next,
+    // and the user goes on to write(2) to it: that shall be at the end, where it needs growth, which whoever shares the file
+    // seals off.
+    _ = try check(lseek(file.raw, 0, SEEK_END) < 0 ? -1 : 0)
     return file
   }
 

@@ -14,6 +14,19 @@ import Vocabulary
     #expect(ftruncate(file.raw, capacity * 2) == -1 && errno == EPERM)
   }
 
+  /// As by a library that takes the descriptor for the one that it had by that number.
+  @Test func aStrayWriteChangesNothing() throws {
+    let file = try SegmentFile.create(id: SegmentID(rawValue: 1), capacity: capacity)
+    let memory = HostileMapping(of: file.raw, byteCount: capacity)
+    let before = memory[0, as: UInt64.self]
+    let passed = duplicate(file.raw)
+    for _ in 0..<3 {
+      var one: UInt64 = 1
+      #expect(unsafe write(passed.raw, &one, 8) == -1 && errno == EPERM)
+    }
+    #expect(memory[0, as: UInt64.self] == before && before == 0x0053_5542_4C4F_4F50)
+  }
+
   @Test func aReadOnlyDescriptorReads() throws {
     let segment = try OpenSegment(capacity: capacity)
     let handedOut = try segment.file.readOnlyDescriptor()
