@@ -154,7 +154,11 @@ public struct SegmentReader: Sendable {
   public func slot(at index: UInt32, holding sequence: UInt64, looks: Int, payload: Int) -> Slot? {
     let payload = min(max(payload, 0), capacity)
     for _ in 0..<looks {
-      if claimedSequence(at: index) == sequence { return try? slot(at: index) }
+      if claimedSequence(at: index) == sequence {
+        // What is checked is what is used: a hostile publisher may have changed it since.
+        guard let slot = try? slot(at: index), slot.sequence == sequence else { return nil }
+        return slot
+      }
       // SAFETY: nothing is read; the address need not even be valid.
       unsafe prefetch(mapping.mapping.base + payload)
       spinHint()

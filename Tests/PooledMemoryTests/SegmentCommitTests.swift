@@ -1,6 +1,8 @@
-@testable import PooledMemory
+import Synchronization
 import Testing
 import Vocabulary
+
+@testable import PooledMemory
 
 /// A message is committed by its slot; what counts the slots follows.
 @Suite struct SegmentCommitTests {
@@ -62,6 +64,42 @@ import Vocabulary
     memory.forgeCommitted(epoch: 1, count: 2)
     #expect(reader.committed == 2)
     #expect(throws: CorruptSegment.self) { try reader.slot(at: 1) }
+  }
+
+  /// A hostile publisher that changes a slot for another in order, while it is looked at.
+  @Test func whatIsFoundIsWhatWasAskedFor() throws {
+    let file = try SegmentFile.create(id: SegmentID(rawValue: 2), capacity: Self.capacity)
+    let memory = try Mapping.map(
+      duplicate(file.raw), byteCount: Self.capacity, access: .write, populate: true, subject: "a segment")
+    let identity = SegmentIdentity(id: file.id, epoch: 1)
+    let reader = try SegmentReader(
+      mapping: file.readOnlyDescriptor(), capacity: Self.capacity, identity: identity, populate: true)
+    let isOver = Atomic(false)
+    let strange = Atomic(0)
+    onThreads([
+      {
+        var sequence: UInt64 = 1
+        while !isOver.load(ordering: .relaxed) {
+          sequence = ~sequence
+          var entry = SlotEntry(
+            sequence: sequence, offset: 4096, byteCount: 0, publishTime: 0, attributesOffset: 4096,
+            attributesByteCount: 0, elementStride: 0)
+          entry.checksum = entry.expectedChecksum(at: 0, epoch: 1)
+          // SAFETY: the slot lies in the segment.
+          unsafe entry.store(to: memory.words(at: SegmentLayout.slotOffset(of: 0, inCapacity: Self.capacity)))
+        }
+      },
+      {
+        var found = 0
+        while found < 200_000 {
+          guard let slot = reader.slot(at: 0, holding: 1, looks: 32, payload: 4096) else { continue }
+          found += 1
+          if slot.sequence != 1 { strange.add(1, ordering: .relaxed) }
+        }
+        isOver.store(true, ordering: .relaxed)
+      },
+    ])
+    #expect(strange.load(ordering: .relaxed) == 0)
   }
 
   @Test func theLastMessageSaysThatItIs() throws {
