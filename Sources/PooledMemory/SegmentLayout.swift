@@ -24,7 +24,7 @@ public enum SegmentLayout {
   public static let headerByteCount = 4096
   public static let slotByteCount = 64
   /// Slots behind the last message that nothing else is written to.
-  public static let spareSlotCount = 2
+  static let spareSlotCount = 2
   static let spareByteCount = spareSlotCount * slotByteCount
   /// Every payload starts at a multiple of this, whether asked for or not.
   public static let minimumAlignment = 64

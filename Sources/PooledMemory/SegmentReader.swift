@@ -64,10 +64,7 @@ public struct SegmentReader: Sendable {
   /// What the publisher has said so far, whatever life it speaks of. A look at anything else here after this one finds no
   /// less.
   public var progress: Progress {
-    // SAFETY: the words lie in the header page.
-    unsafe Progress(
-      committed: mapping.mapping.words(at: SegmentLayout.committedOffset).pointee.load(ordering: .acquiring),
-      sealed: mapping.mapping.words(at: SegmentLayout.sealedOffset).pointee.load(ordering: .acquiring))
+    Progress(committed: mapping.committedWord.word, sealed: sealedWord.word)
   }
 
   /// How many messages the log will ever hold, or nil while it is open, or in another life.

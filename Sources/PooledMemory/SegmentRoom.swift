@@ -26,7 +26,7 @@ struct SegmentRoom {
 
     // Every loan that is out will need a slot, so does this one, and some behind it are spare. No sum here overflows: each
     // term is at most a capacity. What the caller asks for is compared with differences, never added.
-    let slotCount = Int(committed) + Int(outstanding) + 1 + SegmentLayout.spareSlotCount
+    let slotCount = takenSlotCount + 1
     guard slotCount <= Int(maximumSlotCount) else { return nil }
     let end = capacity - slotCount * SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: max(alignment, SegmentLayout.minimumAlignment))
@@ -44,7 +44,7 @@ struct SegmentRoom {
     guard count > 0, byteCount >= 0, byteCount <= capacity else { return nil }
     let stride = SegmentLayout.roundUp(max(byteCount, 1), to: SegmentLayout.minimumAlignment)
     guard !isSealed, count <= capacity / stride else { return nil }
-    let slotCount = Int(committed) + Int(outstanding) + count + SegmentLayout.spareSlotCount
+    let slotCount = takenSlotCount + count
     guard slotCount <= Int(maximumSlotCount) else { return nil }
     let end = capacity - slotCount * SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: SegmentLayout.minimumAlignment)
@@ -56,10 +56,10 @@ struct SegmentRoom {
     return run
   }
 
-  var freeByteCount: Int {
-    let slotCount = Int(committed) + Int(outstanding) + SegmentLayout.spareSlotCount
-    return max(0, capacity - slotCount * SegmentLayout.slotByteCount - top)
-  }
+  var freeByteCount: Int { max(0, capacity - takenSlotCount * SegmentLayout.slotByteCount - top) }
+
+  /// Slots of what is committed and of loans that are out, and the spare ones.
+  private var takenSlotCount: Int { Int(committed) + Int(outstanding) + SegmentLayout.spareSlotCount }
 
   /// Turns one reservation into the next slot, and tells which that is.
   mutating func commit() -> (index: UInt32, epoch: UInt32) {

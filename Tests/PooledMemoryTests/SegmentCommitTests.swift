@@ -162,13 +162,7 @@ import Vocabulary
   @Test func noPayloadReachesTheSpareSlots() throws {
     var sequence: UInt64 = 0
     for byteCount in [1000, 2000, 500, 100, 50, 0, 0] {
-      var room = writer.reserve(byteCount: byteCount)
-      while room != nil {
-        sequence += 1
-        writer.fill(room!, with: [UInt8](repeating: 0xFF, count: byteCount))
-        writer.commit(room!, byteCount: byteCount, sequence: sequence, publishTime: 0, elementStride: 0)
-        room = writer.reserve(byteCount: byteCount)
-      }
+      while writer.append([UInt8](repeating: 0xFF, count: byteCount), sequence: sequence + 1) { sequence += 1 }
     }
     #expect(writer.freeByteCount < 64)
     let committed = reader.committed

@@ -47,16 +47,19 @@ struct Lane: ~Copyable {
 
   /// Whether a larger one has taken its place.
   func isReplaced(_ segment: LeasedSegment) -> Bool {
-    kind == .small && current.map { Self.isFarBelow(segment.log.capacity, $0.log.capacity) } ?? false
+    replacement.map { Self.isFarBelow(segment.log.capacity, $0) } ?? false
   }
 
   private static func isFarBelow(_ capacity: Int, _ other: Int) -> Bool { capacity <= other / 4 * 3 }
 
   /// Takes what rests and is replaced.
   mutating func takeReplaced() -> [LeasedSegment] {
-    guard kind == .small, let capacity = current?.log.capacity else { return [] }
-    return takeResting { Self.isFarBelow($0.log.capacity, capacity) }
+    guard let replacement else { return [] }
+    return takeResting { Self.isFarBelow($0.log.capacity, replacement) }
   }
+
+  /// The size that takes the place of what is far smaller.
+  private var replacement: Int? { kind == .small ? current?.log.capacity : nil }
 
   /// Whether what rests is outgrown, and what can take its place is there.
   func mayGrow(for need: Int, limit: Int) -> Bool {
