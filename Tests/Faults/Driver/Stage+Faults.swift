@@ -61,6 +61,10 @@ extension Stage {
     case .node: process = node
     case .worker(let number): process = living[number]
     }
+    // A runtime that finds no descriptor for its clocks sleeps for ever: that would say nothing of PoolBus.
+    if case .exhaustDescriptors = planned.fault, case .worker(let number) = planned.target {
+      await beginnings[number]?.value
+    }
     guard let process, !process.hasEnded else { return }
     harm.append(Evidence.Harm(target: planned.target, fault: planned.fault, time: Clock.monotonicNanoseconds))
     outcome.faults[planned.target == .node ? "node: \(planned.fault.name)" : planned.fault.name, default: 0] += 1

@@ -14,6 +14,8 @@ actor Stage {
   var node: PeerProcess?
   var inspector: Bus?
   var workers: [Int: PeerProcess] = [:]
+  /// Each is over when the process has what its runtime needs, or has ended.
+  var beginnings: [Int: Task<Void, Never>] = [:]
   var killed: Set<Int> = []
   var harm: [Evidence.Harm] = []
   var outcome = Outcome()
@@ -99,11 +101,13 @@ actor Stage {
     do {
       let log = try log(named: "process-\(number).log")
       let flags = nodeFaults ? ["--node-faults"] : []
-      workers[number] = try PeerProcess(
+      let worker = try PeerProcess(
         [
           Executable.path, "worker", "--seed", "\(episode.seed)", "--number", "\(number)", "--socket", socket,
           "--records", folder.path,
         ] + flags, errors: log.raw)
+      workers[number] = worker
+      beginnings[number] = Task { _ = try? await worker.line("begins") }
       outcome.processes += 1
       note("process \(number) starts")
     } catch {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import Platform
 import PoolBus
@@ -22,12 +23,9 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let episode = Planner.episode(seed: seed, includesNodeFaults: nodeFaults)
     guard let plan = episode[worker: number] else { throw ValidationError("the episode has no process \(number)") }
-    // The first sleeps take a descriptor for each clock. A sleep that finds none would last for ever. (Not every first sleep
-    // takes its clock's: one that is over before the timer is set does without.)
-    for _ in 1...3 {
-      try await Task.sleep(for: .milliseconds(1), clock: .suspending)
-      try await Task.sleep(for: .milliseconds(1), clock: .continuous)
-    }
+    try await startClocks()
+    print("begins")
+    fflush(nil)
     let orders = WorkerOrders(random: seed ^ UInt64(number))
     try orders.listen()
     let membership = Membership(socket: socket, name: "process \(number)")
@@ -51,6 +49,20 @@ struct WorkerCommand: AsyncParsableCommand {
       }
     }
     await membership.close()
+  }
+
+  /// Lets the runtime take a descriptor for each of its two clocks: a sleep that finds none later would last for ever.
+  private func startClocks() async throws {
+    // Not every first sleep takes its clock's: one that is over before the timer is set does without.
+    func timers() throws -> Int {
+      try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count { number in
+        systemLink("/proc/self/fd/\(number)").contains("timerfd")
+      }
+    }
+    for _ in 1...100 where try timers() < 2 {
+      try await Task.sleep(for: .milliseconds(1), clock: .suspending)
+      try await Task.sleep(for: .milliseconds(1), clock: .continuous)
+    }
   }
 }
 
