@@ -24,7 +24,7 @@ public struct PacketSocket: ~Copyable, Sendable {
   }
 
   /// Two ends that are connected with each other.
-  public struct Pair: ~Copyable {
+  public struct Pair: ~Copyable, Sendable {
     public let first: PacketSocket
     public let second: PacketSocket
 

@@ -58,6 +58,11 @@ ssize_t poolbus_raw_receive(int raw, void *bytes, size_t count, int *descriptor)
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
   *descriptor = -1;
   ssize_t received = recvmsg(raw, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (received == 0) {
+    // What was sent while the kernel looked for it, and the end right behind, is seen in the other order.
+    message.msg_controllen = sizeof control.room;
+    received = recvmsg(raw, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  }
   if (received < 0) return -errno;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header != NULL && header->cmsg_type == SCM_RIGHTS) memcpy(descriptor, CMSG_DATA(header), sizeof(int));

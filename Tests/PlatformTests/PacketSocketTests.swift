@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Platform
+import Synchronization
 import Testing
 
 @Suite struct PacketSocketTests {
@@ -101,6 +102,37 @@ import Testing
     #expect(try second.receive() == .packet([1]))
     #expect(try second.receive() == .packet([2]))
     #expect(try second.receive() == .closed)
+  }
+
+  /// Of a reader that looks in the very moment in which a packet comes, and the end behind it.
+  @Test func theEndIsNeverSeenAheadOfTheLastPacket() throws {
+    final class Sockets: Sendable {
+      let ends: PacketSocket.Pair
+      init() throws(Errno) { ends = try PacketSocket.Pair() }
+    }
+    final class Table: Sendable {
+      let sockets = Mutex<Sockets?>(nil)
+      let round = Atomic(0)
+    }
+    let table = Table()
+    try startThread(named: "writer") {
+      for round in 1... {
+        while table.round.load(ordering: .acquiring) < round { continue }
+        guard let sockets = table.sockets.withLock({ $0.take() }) else { return }
+        _ = try? sockets.ends.first.send([1])
+        sockets.ends.first.shutDown()
+      }
+    }
+    // The last round brings no sockets, which ends the thread.
+    defer { table.round.store(.max, ordering: .releasing) }
+    for round in 1...50_000 {
+      let sockets = try Sockets()
+      table.sockets.withLock { $0 = sockets }
+      table.round.store(round, ordering: .releasing)
+      var arrival = Arrival.wouldBlock
+      while arrival == .wouldBlock { arrival = try sockets.ends.second.receive(room: 8) }
+      try #require(arrival == .packet([1]), "round \(round)")
+    }
   }
 
   @Test func shutDownEndsBothSides() throws {

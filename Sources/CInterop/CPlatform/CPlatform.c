@@ -146,15 +146,20 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
     struct cmsghdr header;
     char room[CMSG_SPACE(poolbus_most_descriptors * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
   } control;
-  struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room};
   *arrived = 0;
   *damaged = 0;
   ssize_t received;
-  do {
+  for (int ends = 0;;) {
+    message.msg_controllen = sizeof control.room;
     received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     // That a peer hung up with packets unread is said once, ahead of the packets it sent: they come next, then the end.
-  } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (received < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
+    // The kernel looks for a packet, and then whether the peer has hung up: what it sent, and hung up, in between comes
+    // behind the first end that is seen (unix_dgram_recvmsg), so that only a second one is the end.
+    if (received == 0 && message.msg_controllen == 0 && ++ends < 2) continue;
+    break;
+  }
   if (received < 0) return received;
 
   if (message.msg_flags & MSG_TRUNC) *damaged = 1;
