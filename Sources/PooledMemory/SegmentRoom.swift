@@ -8,33 +8,50 @@ struct SegmentRoom {
   private(set) var outstanding: UInt32 = 0
   private(set) var isSealed = false
 
-  private let maximumSlotCount: UInt32
   /// Where the room begins, as an offset; all below it is taken.
   private(set) var top = SegmentLayout.headerByteCount
+  /// Where the room ends: behind it are the slots of what is committed and of loans that are out, and the spare ones.
+  private var bottom: Int
+  /// As many slots as there may be begin here.
+  private let lowestBottom: Int
 
   /// - Parameter capacity: one that ``SegmentLayout/allows(capacity:)``.
   init(capacity: Int, epoch: UInt32) {
     self.capacity = capacity
     self.epoch = epoch
-    maximumSlotCount = SegmentLayout.maximumSlotCount(inCapacity: capacity)
+    bottom = capacity - SegmentLayout.spareByteCount
+    lowestBottom = capacity - Int(SegmentLayout.maximumSlotCount(inCapacity: capacity)) * SegmentLayout.slotByteCount
   }
 
   mutating func reserve(byteCount: Int, alignment: Int, attributesByteCount: Int) -> Reservation? {
-    guard !isSealed, byteCount >= 0, SegmentLayout.allows(alignment: alignment) else { return nil }
-    guard capacity >= SegmentLayout.smallestCapacity(aligning: alignment) else { return nil }
-    guard attributesByteCount <= SegmentLayout.maximumAttributesByteCount else { return nil }
+    guard SegmentLayout.allows(alignment: alignment),
+      capacity >= SegmentLayout.smallestCapacity(aligning: alignment),
+      attributesByteCount <= SegmentLayout.maximumAttributesByteCount
+    else { return nil }
+    return take(
+      byteCount, attributesByteCount: attributesByteCount, alignment: max(alignment, SegmentLayout.minimumAlignment))
+  }
 
-    // Every loan that is out will need a slot, so does this one, and some behind it are spare. No sum here overflows: each
-    // term is at most a capacity. What the caller asks for is compared with differences, never added.
-    let slotCount = takenSlotCount + 1
-    guard slotCount <= Int(maximumSlotCount) else { return nil }
-    let end = capacity - slotCount * SegmentLayout.slotByteCount
-    let offset = SegmentLayout.roundUp(top, to: max(alignment, SegmentLayout.minimumAlignment))
-    guard offset <= end, byteCount <= end - offset, attributesByteCount <= end - offset - byteCount else { return nil }
+  /// Room for a message without attributes, at the usual alignment: the way of nearly every message.
+  mutating func reserve(byteCount: Int) -> Reservation? {
+    take(byteCount, attributesByteCount: 0, alignment: SegmentLayout.minimumAlignment)
+  }
+
+  @inline(__always)
+  private mutating func take(_ byteCount: Int, attributesByteCount: Int, alignment: Int) -> Reservation? {
+    // No sum here overflows: each term is at most a capacity. What the caller asks for is compared with differences,
+    // never added.
+    let end = bottom - SegmentLayout.slotByteCount
+    let offset = SegmentLayout.roundUp(top, to: alignment)
+    guard !isSealed, byteCount >= 0, end >= lowestBottom, offset <= end, byteCount <= end - offset,
+      attributesByteCount <= end - offset - byteCount
+    else { return nil }
 
     let reservation = Reservation(
-      offset: offset, byteCount: byteCount, attributesByteCount: attributesByteCount, previousTop: top)
+      offset: offset, byteCount: byteCount, attributesLength: UInt32(truncatingIfNeeded: attributesByteCount),
+      padding: UInt32(truncatingIfNeeded: offset - top))
     top = reservation.end
+    bottom = end
     outstanding += 1
     return reservation
   }
@@ -44,22 +61,18 @@ struct SegmentRoom {
     guard count > 0, byteCount >= 0, byteCount <= capacity else { return nil }
     let stride = SegmentLayout.roundUp(max(byteCount, 1), to: SegmentLayout.minimumAlignment)
     guard !isSealed, count <= capacity / stride else { return nil }
-    let slotCount = takenSlotCount + count
-    guard slotCount <= Int(maximumSlotCount) else { return nil }
-    let end = capacity - slotCount * SegmentLayout.slotByteCount
+    let end = bottom - count * SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: SegmentLayout.minimumAlignment)
-    guard offset <= end, count * stride <= end - offset else { return nil }
+    guard end >= lowestBottom, offset <= end, count * stride <= end - offset else { return nil }
 
     let run = ReservationRun(offset: offset, stride: stride, byteCount: byteCount, count: count, previousTop: top)
     top = run.end
+    bottom = end
     outstanding += UInt32(count)
     return run
   }
 
-  var freeByteCount: Int { max(0, capacity - takenSlotCount * SegmentLayout.slotByteCount - top) }
-
-  /// Slots of what is committed and of loans that are out, and the spare ones.
-  private var takenSlotCount: Int { Int(committed) + Int(outstanding) + SegmentLayout.spareSlotCount }
+  var freeByteCount: Int { max(0, bottom - top) }
 
   /// Turns one reservation into the next slot, and tells which that is.
   mutating func commit() -> (index: UInt32, epoch: UInt32) {
@@ -82,12 +95,14 @@ struct SegmentRoom {
   mutating func cancel(_ run: ReservationRun) {
     precondition(outstanding >= UInt32(run.count), "a reservation was cancelled twice")
     outstanding -= UInt32(run.count)
+    bottom += run.count * SegmentLayout.slotByteCount
     if run.end == top { top = run.previousTop }
   }
 
   mutating func cancel(_ reservation: Reservation) {
     precondition(outstanding > 0, "a reservation was cancelled twice")
     outstanding -= 1
+    bottom += SegmentLayout.slotByteCount
     if reservation.end == top { top = reservation.previousTop }
   }
 
@@ -103,14 +118,18 @@ public struct Reservation: Sendable {
   let offset: Int
   /// The payload's room in bytes.
   public let byteCount: Int
-  /// The length of the attributes, which are written already.
-  public let attributesByteCount: Int
-  /// Where the room began before this.
-  let previousTop: Int
+  // Three words in all, which go in registers.
+  fileprivate let attributesLength: UInt32
+  /// What the payload's alignment left unused before it.
+  fileprivate let padding: UInt32
 
+  /// The length of the attributes, which are written already.
+  public var attributesByteCount: Int { Int(attributesLength) }
   /// The attributes follow the payload's room.
   var attributesOffset: Int { offset + byteCount }
   var end: Int { attributesOffset + attributesByteCount }
+  /// Where the room began before this.
+  fileprivate var previousTop: Int { offset - Int(padding) }
 }
 
 /// Room for several messages of one length in a segment.
@@ -129,6 +148,6 @@ public struct ReservationRun: Sendable {
   subscript(index: Int) -> Reservation {
     precondition(index >= 0 && index < count, "a batch has \(count) messages")
     return Reservation(
-      offset: offset + index * stride, byteCount: byteCount, attributesByteCount: 0, previousTop: offset)
+      offset: offset + index * stride, byteCount: byteCount, attributesLength: 0, padding: 0)
   }
 }

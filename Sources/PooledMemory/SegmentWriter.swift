@@ -116,10 +116,8 @@ public final class SegmentWriter: @unchecked Sendable {
     return reservation
   }
 
-  /// Takes room for one message without attributes; see ``reserve(byteCount:alignment:attributes:)``.
-  public func reserve(byteCount: Int, alignment: Int = SegmentLayout.minimumAlignment) -> Reservation? {
-    room.reserve(byteCount: byteCount, alignment: alignment, attributesByteCount: 0)
-  }
+  /// Takes room for one message without attributes, at an alignment of 64; see ``reserve(byteCount:alignment:attributes:)``.
+  public func reserve(byteCount: Int) -> Reservation? { room.reserve(byteCount: byteCount) }
 
   /// The room for a reservation's payload: whatever was there before, to be written before `commit`.
   ///

@@ -28,6 +28,10 @@ func duplicate(_ descriptor: CInt) -> OwnedDescriptor {
 }
 
 extension SegmentWriter {
+  func reserve(byteCount: Int, alignment: Int) -> Reservation? {
+    reserve(byteCount: byteCount, alignment: alignment, attributes: Span())
+  }
+
   /// Reserves, fills and commits; false if there was no room.
   @discardableResult
   func append(

@@ -37,7 +37,7 @@ final class PublisherCore: Sendable {
     var isRetained = false
     /// There is no node at present.
     var isNodeGone = false
-    var ended: BusError?
+    var ended: End?
 
     subscript(_ kind: Lane.Kind) -> Lane {
       // Not `get`, which would copy the lane to look at it.
@@ -49,6 +49,13 @@ final class PublisherCore: Sendable {
         }
       }
     }
+  }
+
+  /// Why nothing is leased any more: of few words, as each message asks for it.
+  enum End {
+    case closed, nodeLost
+
+    var error: BusError { self == .closed ? .closed : .nodeLost }
   }
 
   /// What a loan asks of the log.
@@ -130,19 +137,24 @@ final class PublisherCore: Sendable {
   @inline(__always)
   func reserveAtHand(byteCount: Int, alignment: Int) -> (LeasedSegment, Reservation)? {
     // Of larger alignments, and of payloads about the limit between the lanes, the other way takes care.
-    guard alignment <= SegmentLayout.headerByteCount else { return nil }
+    guard alignment > 0, alignment <= SegmentLayout.minimumAlignment, alignment & (alignment - 1) == 0 else {
+      return nil
+    }
     return state.withLock { state in
       guard let current = byteCount <= Lane.largestShared / 2 ? state.small.current : state.large.current,
         current.lane == .small || byteCount > Lane.largestShared,
-        let reservation = current.log.reserve(byteCount: byteCount, alignment: alignment, attributes: Span())
+        let reservation = current.log.reserve(byteCount: byteCount)
       else { return nil }
       let free = current.log.freeByteCount
-      if free < current.log.capacity / 2 {
-        if !current.hasSuccessor { leaseAhead(of: current, in: &state) }
-        retireIfFull(current, byteCount, in: &state)
-      }
+      if free < current.log.capacity / 2 { prepareEnd(of: current, free: free, byteCount, in: &state) }
       return (current, reservation)
     }
+  }
+
+  /// Sees to what follows a segment that is half full, and ends its life if it is full; see ``retireIfFull(_:_:in:)``.
+  private func prepareEnd(of current: LeasedSegment, free: Int, _ byteCount: Int, in state: inout State) {
+    if !current.hasSuccessor { leaseAhead(of: current, in: &state) }
+    if free < byteCount + SegmentLayout.slotByteCount { retireIfFull(current, byteCount, in: &state) }
   }
 
   /// Room for the wish, or the lease that will bring it.
@@ -159,7 +171,7 @@ final class PublisherCore: Sendable {
         return .reserved(current, room)
       }
       if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
-      if let ended = state.ended { throw ended }
+      if let ended = state.ended { throw ended.error }
       if state.isNodeGone, whenFull == .fail { throw .nodeLost }
       if let request = state.requests.first(where: { $0.value.lane == wish.lane && $0.value.capacity >= wish.capacity })
       {
@@ -196,12 +208,11 @@ final class PublisherCore: Sendable {
         reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
         isLast: isLast)
       state.nextSequence = sequence &+ 1
-      let identity = segment.log.identity
       try requireOpen(segment, isRetired: isRetired, in: &state)
       if isLast { rest(segment, in: &state) }
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
-        stream: stream, segment: identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
+        stream: stream, segment: segment.log.identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
         publishTime: now)
     }
     if let handle { send(handle) }
@@ -224,12 +235,11 @@ final class PublisherCore: Sendable {
       let now = state.clock.now()
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
-      let identity = segment.log.identity
       try requireOpen(segment, isRetired: isRetired, in: &state)
       restIfDone(segment, in: &state)
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
-        stream: stream, segment: identity, slot: slot, sequence: state.nextSequence &- 1,
+        stream: stream, segment: segment.log.identity, slot: slot, sequence: state.nextSequence &- 1,
         byteCount: UInt64(run.byteCount), publishTime: now)
     }
     if let handle { send(handle) }
@@ -301,12 +311,12 @@ final class PublisherCore: Sendable {
     end(with: .nodeLost)
   }
 
-  private func end(with error: BusError) {
+  private func end(with end: End) {
     let (waiting, held, isFirst) = state.withLock { state in
       guard state.ended != .closed else { return ([LeaseWaiter](), [LeasedSegment](), false) }
-      state.ended = error
+      state.ended = end
       state.requests = [:]
-      guard error == .closed else { return (state.takeWaiting(), [], false) }
+      guard end == .closed else { return (state.takeWaiting(), [], false) }
       // What was published without a node goes to the next one first.
       if state.isNodeGone { return (state.takeWaiting(), [], true) }
       defer { state.held = [:] }
@@ -314,7 +324,7 @@ final class PublisherCore: Sendable {
       state.large = Lane(.large)
       return (state.takeWaiting(), Array(state.held.values), true)
     }
-    for waiter in waiting { waiter.continuation.resume(throwing: error) }
+    for waiter in waiting { waiter.continuation.resume(throwing: end.error) }
     if isFirst { node.closePublisher(stream) }
     // The mappings go here, behind the message that closes the stream; loans that are out keep theirs.
     _ = consume held
