@@ -155,7 +155,8 @@ public final class SegmentWriter: @unchecked Sendable {
   ///   - sequence: the message's number in its stream, from 1.
   ///   - publishTime: nanoseconds since 1970.
   ///   - elementStride: the stride of the payload's elements in bytes; 0 if it is untyped.
-  ///   - isLast: seals the log as well, so that who sees the message sees the end, too. Nothing else may be outstanding.
+  ///   - isLast: seals the log as well; who sees the message sees by its slot that it is the last. Nothing else may be
+  ///     outstanding.
   /// - Returns: the message's slot.
   @discardableResult
   public func commit(
@@ -164,7 +165,6 @@ public final class SegmentWriter: @unchecked Sendable {
   ) -> UInt32 {
     precondition(byteCount >= 0 && byteCount <= reservation.byteCount, "a message outgrew its reservation")
     let (index, epoch) = room.commit()
-    if isLast { seal() }
     write(
       SlotEntry(
         sequence: sequence, offset: UInt64(reservation.offset), byteCount: UInt64(byteCount), publishTime: publishTime,
@@ -173,7 +173,8 @@ public final class SegmentWriter: @unchecked Sendable {
         isLast: isLast ? 1 : 0),
       at: index, epoch: epoch)
     let slot = announce(index + 1, epoch: epoch)
-    if !isLast { prepareNext() }
+    // Behind the slot, which says by itself that it is the last: its reader need not wait for this word's cache line.
+    if isLast { seal() } else { prepareNext() }
     return slot
   }
 

@@ -112,9 +112,8 @@ active proctype Publisher() {
 #ifdef NO_FENCE
     joinsAtRest[s] = joins[s];
 #endif
-    /* The last commit of a life seals it first. */
-    isSealed[s] = true;
     count[s] = 1;
+    isSealed[s] = true;
 #ifndef NO_FENCE
     joinsAtRest[s] = joins[s];
 #endif

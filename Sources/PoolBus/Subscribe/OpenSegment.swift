@@ -20,7 +20,7 @@ struct OpenSegment {
   /// The next slot, if it was read already and its turn had not come.
   private var peeked: Slot?
   /// Where the next payload probably lies.
-  private var following = 0
+  private var following = SegmentLayout.headerByteCount
   /// What its publisher had said before the last look that found nothing.
   private var settled: SegmentReader.Progress?
 

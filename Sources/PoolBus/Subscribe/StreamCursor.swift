@@ -203,7 +203,7 @@ struct StreamCursor {
     atHand = index
     let count = lost.isEmpty ? segments[index].run(from: slot, limit: limit) : 1
     segments[index].skip(count)
-    leaveIfRead(index)
+    if slot.isLast || segments[index].isRead { leave(index) }
     let (next, isOver) = slot.sequence.addingReportingOverflow(UInt64(count))
     advance(to: isOver ? .max : next)
     takesAny = false
@@ -225,11 +225,7 @@ struct StreamCursor {
   }
 
   /// Lets go of a life whose last message was just taken: it is released as soon as its samples are dropped, whether or
-  /// not anybody looks for more.
-  private mutating func leaveIfRead(_ index: Int) {
-    if segments[index].isRead { leave(index) }
-  }
-
+  /// not anybody looks for more. Its slot may say so before the segment does.
   private mutating func leave(_ index: Int) {
     let isRenewable = segments[index].isRenewable
     left.append((segments[index].held, segments[index].epoch))
