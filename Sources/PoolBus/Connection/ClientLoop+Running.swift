@@ -1,0 +1,140 @@
+import BusProtocol
+import HandleTransport
+import Platform
+import Vocabulary
+
+// What the client's thread does: waits for the node's packets, for handles and for jobs, until it is stopped or no node is
+// left.
+
+extension ClientLoop {
+  private enum Token {
+    static let node: UInt64 = 0
+    static let wake: UInt64 = 1
+    static let handles: UInt64 = 2
+  }
+
+  func run() {
+    var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
+    let doorbells = Doorbells(transport: transport)
+    var loss = BusError.nodeLost
+    do {
+      let poller = try Poller()
+      var connection = state.withLock { $0.connection }
+      if let connection { try poller.add(connection.socket.raw, token: Token.node, .readable) }
+      try poller.add(executor.descriptor, token: Token.wake, .readable)
+      executor.begin()
+      var isWatchingHandles = false
+      var waitsToSend = false
+      var search: Search?
+
+      loop: while true {
+        var hasNews = false
+        let timeout = timeout(recheck: doorbells.recheckInterval, search: connection == nil ? search : nil)
+        _ = try poller.wait(timeoutNanoseconds: timeout) { ready in
+          if ready.token == Token.wake { executor.clear() }
+          if ready.token == Token.node { hasNews = true }
+        }
+        if hasNews, let current = connection, let error = try receive(from: current, into: &buffer, doorbells) {
+          loss = error
+          guard error == .nodeLost, nodeIsGone() else { break loop }
+          try? poller.remove(current.socket.raw)
+          connection = nil
+          waitsToSend = false
+          search = Search(start: search?.start ?? Clock.monotonicNanoseconds)
+        }
+        if search != nil, connection != nil, state.withLock({ $0.phase == .joined }) { search = nil }
+        if let search, hasSearchedEnough(search) || state.withLock({ $0.isClosed }) { break loop }
+        if var looking = search, connection == nil {
+          connection = findNode(&looking)
+          search = looking
+          if let connection { try poller.add(connection.socket.raw, token: Token.node, .readable) }
+        }
+        // Also when no handle seems to wait: ZeroMQ tells of new ones only after all the old ones were taken.
+        // Who is woken goes on before the next handle is looked for, which costs system calls.
+        doorbells.drain { executor.runJobs() }
+        executor.runJobs()
+        doorbells.recheckIfDue()
+
+        let (isOpen, isWaiting, closed) = state.withLock { state in
+          defer { if !state.closed.isEmpty { state.closed = [] } }
+          if let connection = state.connection, !state.outbox.isEmpty {
+            // If it is over, that is read from it.
+            _ = state.outbox.flush(over: connection.socket)
+          }
+          return (!state.isStopping, !state.outbox.isEmpty, state.closed)
+        }
+        for id in closed { doorbells.remove(id) }
+        if !isOpen { break loop }
+        if isWaiting != waitsToSend, let connection {
+          waitsToSend = isWaiting
+          try poller.modify(connection.socket.raw, token: Token.node, isWaiting ? [.readable, .writable] : .readable)
+        }
+        if !isWatchingHandles, let descriptor = doorbells.descriptor {
+          try poller.add(descriptor, token: Token.handles, .readable)
+          isWatchingHandles = true
+        }
+      }
+    } catch {
+      loss = .cannotJoin("the client's thread failed: \(error)")
+    }
+    end(with: loss)
+    doorbells.close()
+    executor.end()
+  }
+
+  /// How long to wait for something to happen; nil for ever.
+  private func timeout(recheck: UInt64?, search: Search?) -> UInt64? {
+    guard executor.isIdle else { return 0 }
+    guard let search else { return recheck }
+    let now = Clock.monotonicNanoseconds
+    return min(recheck ?? .max, search.next > now ? search.next - now : 0)
+  }
+
+  /// - Returns: why the connection is over, or nil.
+  private func receive(
+    from connection: Connection, into buffer: inout [UInt8], _ doorbells: Doorbells
+  ) throws(Errno) -> BusError? {
+    while true {
+      var span = buffer.mutableSpan
+      // SAFETY: an array of bytes has no padding.
+      var bytes = unsafe span.mutableBytes
+      switch try connection.socket.receive(into: &bytes) {
+      case .wouldBlock: return nil
+      case .closed: return .nodeLost
+      case .damaged(let problem): return .refused("its packet arrived damaged: \(problem)")
+      case .packet(let byteCount, let descriptor):
+        do throws(ProtocolError) {
+          let packet = buffer.span.extracting(first: byteCount)
+          let message = try NodeMessage.decode(unsafe packet.bytes)
+          if let loss = dispatch(message, descriptor, doorbells) { return loss }
+        } catch {
+          return .refused("the node sent what can't be read: \(error)")
+        }
+      }
+    }
+  }
+
+  private func end(with loss: BusError) {
+    let (answers, publishers, subscriptions, closing) = state.withLock { state in
+      state.loss = loss
+      // The node may live: it shall not wait for what this client held.
+      state.connection?.socket.shutDown()
+      state.connection = nil
+      defer {
+        state.answers = [:]
+        state.leases = [:]
+        state.closing = []
+      }
+      let closing = state.closing.compactMap { state.publishers.removeValue(forKey: $0) }
+      return (
+        Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values), closing
+      )
+    }
+    for answer in answers { answer.fail(loss) }
+    for publisher in closing { publisher.letGo() }
+    for publisher in publishers { publisher.nodeLost() }
+    for subscription in subscriptions { subscription.nodeLost(loss) }
+    if !state.withLock({ $0.isStopping || $0.isClosed }) { membership.tell(.gaveUp(loss)) }
+    membership.end()
+  }
+}

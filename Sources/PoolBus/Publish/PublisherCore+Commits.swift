@@ -1,0 +1,108 @@
+import BusProtocol
+import HandleTransport
+import PooledMemory
+import Vocabulary
+
+// Loans come back: published, and rung if somebody sleeps; or cancelled.
+
+extension PublisherCore {
+  func commit(
+    _ reservation: Reservation, in segment: LeasedSegment, byteCount: Int, elementStride: UInt32
+  ) throws(BusError) {
+    let handle: Handle? = try state.withLock { state throws(BusError) in
+      guard state.ended != .closed else {
+        segment.log.cancel(reservation)
+        throw .closed
+      }
+      let isRetired = segment.isRetired
+      if isRetired, isCutOff(segment) {
+        segment.log.cancel(reservation)
+        restIfDone(segment, in: &state)
+        throw .nodeLost
+      }
+      let sequence = state.nextSequence
+      let now = state.clock.now()
+      let isLast = isRetired && segment.log.outstanding == 1
+      let slot = segment.log.commit(
+        reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
+        isLast: isLast)
+      state.nextSequence = sequence &+ 1
+      try requireOpen(segment, isRetired: isRetired, in: &state)
+      if isLast { rest(segment, in: &state) }
+      guard state.listeners.mustBeRung(now: now) else { return nil }
+      return Handle(
+        stream: stream, segment: segment.log.identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
+        publishTime: now)
+    }
+    if let handle { send(handle) }
+  }
+
+  /// Commits a whole batch: one look at the clock, one commit, one handle at most.
+  func commit(_ run: ReservationRun, in segment: LeasedSegment) throws(BusError) {
+    let handle: Handle? = try state.withLock { state throws(BusError) in
+      guard state.ended != .closed else {
+        segment.log.cancel(run)
+        throw .closed
+      }
+      let isRetired = segment.isRetired
+      if isRetired, isCutOff(segment) {
+        segment.log.cancel(run)
+        restIfDone(segment, in: &state)
+        throw .nodeLost
+      }
+      let first = state.nextSequence
+      let now = state.clock.now()
+      let slot = segment.log.commit(run, sequence: first, publishTime: now)
+      state.nextSequence = first &+ UInt64(run.count)
+      try requireOpen(segment, isRetired: isRetired, in: &state)
+      restIfDone(segment, in: &state)
+      guard state.listeners.mustBeRung(now: now) else { return nil }
+      return Handle(
+        stream: stream, segment: segment.log.identity, slot: slot, sequence: state.nextSequence &- 1,
+        byteCount: UInt64(run.byteCount), publishTime: now)
+    }
+    if let handle { send(handle) }
+  }
+
+  /// Whether what was just committed is among what the node hands on; the fence is for the listeners, too.
+  @inline(__always)
+  private func requireOpen(
+    _ segment: LeasedSegment, isRetired: Bool, in state: inout State
+  ) throws(BusError) {
+    WakePage.fence()
+    // Adopted segments always are, and the others seldom.
+    if isRetired, segment.isAdopted {
+      if isCutOff(segment) { throw .nodeLost }
+      return
+    }
+    guard segment.log.isClosed else { return }
+    // The node has ended this client's connection, and lives: nothing more may seem to be published.
+    state.ended = state.ended ?? .nodeLost
+    state.small = Lane(.small)
+    state.large = Lane(.large)
+    throw .nodeLost
+  }
+
+  func cancel(_ run: ReservationRun, in segment: LeasedSegment) {
+    state.withLock { state in
+      segment.log.cancel(run)
+      restIfDone(segment, in: &state)
+    }
+  }
+
+  private func send(_ handle: Handle) {
+    var bytes = InlineArray<64, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    // SAFETY: an array of bytes has no padding.
+    var room = unsafe span.mutableBytes
+    let count = HandleCodec.encode(handle, into: &room)
+    handles.send(room.bytes.extracting(first: count))
+  }
+
+  func cancel(_ reservation: Reservation, in segment: LeasedSegment) {
+    state.withLock { state in
+      segment.log.cancel(reservation)
+      restIfDone(segment, in: &state)
+    }
+  }
+}
