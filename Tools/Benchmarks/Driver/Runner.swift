@@ -19,14 +19,15 @@ struct Runner {
     if work == .growth { results.noteNodeMemory() }
   }
 
-  /// What is done, in the order in which it is; what is compared with each other is measured in turn.
+  /// What is done, in the order in which it is; what is in one list is measured in turn.
   private func configurations(of work: Work) -> [[Configuration]] {
     let sizes = sizes.isEmpty ? Self.sizes : sizes
     switch work {
     case .latency, .throughput:
+      // A size's modes one behind the other: ours are compared with others' in whichever is best for those.
       return [true, false].flatMap { isTouched in
-        System.Mode.allCases.flatMap { mode in
-          sizes.map { [Configuration(size: $0, isTouched: isTouched, mode: mode)] }
+        sizes.flatMap { size in
+          System.Mode.allCases.map { [Configuration(size: size, isTouched: isTouched, mode: $0)] }
         }
       }
     case .fans:
