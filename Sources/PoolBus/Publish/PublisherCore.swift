@@ -51,7 +51,7 @@ final class PublisherCore: Sendable {
     }
   }
 
-  /// Why nothing is leased any more: of few words, as each message asks for it.
+  /// Why nothing is leased any more. A byte, as each message asks for it; the error is made of it where one is thrown.
   enum End {
     case closed, nodeLost
 
