@@ -277,7 +277,7 @@ end:
         x = current;                                        /* PublisherCore.commit */
         commit(x);
         if
-        :: log[x].count == SLOTS -> current = NONE; rest(x) /* PublisherCore.retireIfFull */
+        :: log[x].count == SLOTS -> current = NONE; rest(x) /* PublisherCore.prepareEnd */
         :: else
         fi;
         x = 0

@@ -54,7 +54,4 @@ final class LeasedSegment: @unchecked Sendable {
   }
 
   func cancel(_ reservation: Reservation) { publisher.cancel(reservation, in: self) }
-
-  /// Whether it is time to see to the segment that follows.
-  var needsSuccessor: Bool { !hasSuccessor && log.freeByteCount < log.capacity / 2 }
 }

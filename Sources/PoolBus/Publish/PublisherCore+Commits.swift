@@ -10,24 +10,15 @@ extension PublisherCore {
     _ reservation: Reservation, in segment: LeasedSegment, byteCount: Int, elementStride: UInt32
   ) throws(BusError) {
     let handle: Handle? = try state.withLock { state throws(BusError) in
-      guard state.ended != .closed else {
-        segment.log.cancel(reservation)
-        throw .closed
-      }
-      let isRetired = segment.isRetired
-      if isRetired, isCutOff(segment) {
-        segment.log.cancel(reservation)
-        restIfDone(segment, in: &state)
-        throw .nodeLost
-      }
+      try requireTaken(segment, in: &state) { segment.log.cancel(reservation) }
       let sequence = state.nextSequence
       let now = state.clock.now()
-      let isLast = isRetired && segment.log.outstanding == 1
+      let isLast = segment.isRetired && segment.log.outstanding == 1
       let slot = segment.log.commit(
         reservation, byteCount: byteCount, sequence: sequence, publishTime: now, elementStride: elementStride,
         isLast: isLast)
       state.nextSequence = sequence &+ 1
-      try requireOpen(segment, isRetired: isRetired, in: &state)
+      try requireOpen(segment, in: &state)
       if isLast { rest(segment, in: &state) }
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
@@ -40,21 +31,12 @@ extension PublisherCore {
   /// Commits a whole batch: one look at the clock, one commit, one handle at most.
   func commit(_ run: ReservationRun, in segment: LeasedSegment) throws(BusError) {
     let handle: Handle? = try state.withLock { state throws(BusError) in
-      guard state.ended != .closed else {
-        segment.log.cancel(run)
-        throw .closed
-      }
-      let isRetired = segment.isRetired
-      if isRetired, isCutOff(segment) {
-        segment.log.cancel(run)
-        restIfDone(segment, in: &state)
-        throw .nodeLost
-      }
+      try requireTaken(segment, in: &state) { segment.log.cancel(run) }
       let first = state.nextSequence
       let now = state.clock.now()
       let slot = segment.log.commit(run, sequence: first, publishTime: now)
       state.nextSequence = first &+ UInt64(run.count)
-      try requireOpen(segment, isRetired: isRetired, in: &state)
+      try requireOpen(segment, in: &state)
       restIfDone(segment, in: &state)
       guard state.listeners.mustBeRung(now: now) else { return nil }
       return Handle(
@@ -64,14 +46,27 @@ extension PublisherCore {
     if let handle { send(handle) }
   }
 
-  /// Whether what was just committed is among what the node hands on; the fence is for the listeners, too.
+  /// Refuses what nobody would take any more, and has its room back.
   @inline(__always)
-  private func requireOpen(
-    _ segment: LeasedSegment, isRetired: Bool, in state: inout State
+  private func requireTaken(
+    _ segment: LeasedSegment, in state: inout State, orElse cancel: () -> Void
   ) throws(BusError) {
+    if state.ended == .closed {
+      cancel()
+      throw .closed
+    }
+    if isCutOff(segment) {
+      cancel()
+      restIfDone(segment, in: &state)
+      throw .nodeLost
+    }
+  }
+
+  /// Refuses what was just committed, if it may not be among what the node hands on; the fence is for the listeners, too.
+  @inline(__always)
+  private func requireOpen(_ segment: LeasedSegment, in state: inout State) throws(BusError) {
     WakePage.fence()
-    // Adopted segments always are, and the others seldom.
-    if isRetired, segment.isAdopted {
+    if segment.isAdopted {
       if isCutOff(segment) { throw .nodeLost }
       return
     }
@@ -81,13 +76,6 @@ extension PublisherCore {
     state.small = Lane(.small)
     state.large = Lane(.large)
     throw .nodeLost
-  }
-
-  func cancel(_ run: ReservationRun, in segment: LeasedSegment) {
-    state.withLock { state in
-      segment.log.cancel(run)
-      restIfDone(segment, in: &state)
-    }
   }
 
   private func send(_ handle: Handle) {
@@ -102,6 +90,13 @@ extension PublisherCore {
   func cancel(_ reservation: Reservation, in segment: LeasedSegment) {
     state.withLock { state in
       segment.log.cancel(reservation)
+      restIfDone(segment, in: &state)
+    }
+  }
+
+  func cancel(_ run: ReservationRun, in segment: LeasedSegment) {
+    state.withLock { state in
+      segment.log.cancel(run)
       restIfDone(segment, in: &state)
     }
   }

@@ -31,8 +31,7 @@ extension PublisherCore {
     if let current = state[wish.lane].current { retire(current, in: &state) }
     state[wish.lane].begin(with: next, isRenewed: rested != nil, isLarger: isLarger, now: now)
     if isLarger { for segment in state[wish.lane].takeReplaced() { seal(segment) } }
-    if next.needsSuccessor { leaseAhead(of: next, in: &state) }
-    retireIfFull(next, wish.byteCount, in: &state)
+    prepareEnd(of: next, behind: wish.byteCount, in: &state)
     return .reserved(next, room)
   }
 
@@ -109,9 +108,15 @@ extension PublisherCore {
 
   // MARK: - A segment's life ends
 
-  /// Retires a segment that has no room for another such message: it is read, and can be written anew, the sooner.
-  func retireIfFull(_ segment: LeasedSegment, _ byteCount: Int, in state: inout State) {
-    guard segment.log.freeByteCount < byteCount + SegmentLayout.slotByteCount else { return }
+  /// Sees to the segment that follows, once a loan has left less than half of this one free; and retires this one if it has no
+  /// room for another such message: it is read, and can be written anew, the sooner.
+  @inline(__always)
+  func prepareEnd(of segment: LeasedSegment, behind byteCount: Int, in state: inout State) {
+    let free = segment.log.freeByteCount
+    // One that has no room for another such message has less free, too: the one that it holds and the header are more.
+    guard free < segment.log.capacity / 2 else { return }
+    if !segment.hasSuccessor { leaseAhead(of: segment, in: &state) }
+    guard free < byteCount + SegmentLayout.slotByteCount else { return }
     state[segment.lane].current = nil
     retire(segment, in: &state)
   }

@@ -97,9 +97,7 @@ final class PublisherCore: Sendable {
   /// - Throws: what no waiting can mend: a payload that can never fit, an impossible alignment, bad attributes.
   func wish(byteCount: Int, alignment: Int, attributes: MessageAttributes) throws(BusError) -> Wish {
     guard byteCount >= 0 else { throw .invalidCount(byteCount) }
-    guard alignment > 0, alignment <= SegmentLayout.maximumAlignment, alignment & (alignment - 1) == 0 else {
-      throw .invalidAlignment(alignment)
-    }
+    guard SegmentLayout.allows(alignment: alignment) else { throw .invalidAlignment(alignment) }
     let encoded: [UInt8]
     if attributes.isEmpty {
       encoded = []
@@ -137,24 +135,15 @@ final class PublisherCore: Sendable {
   @inline(__always)
   func reserveAtHand(byteCount: Int, alignment: Int) -> (LeasedSegment, Reservation)? {
     // Of larger alignments, and of payloads about the limit between the lanes, the other way takes care.
-    guard alignment > 0, alignment <= SegmentLayout.minimumAlignment, alignment & (alignment - 1) == 0 else {
-      return nil
-    }
+    guard alignment <= SegmentLayout.minimumAlignment, SegmentLayout.allows(alignment: alignment) else { return nil }
     return state.withLock { state in
       guard let current = byteCount <= Lane.largestShared / 2 ? state.small.current : state.large.current,
         current.lane == .small || byteCount > Lane.largestShared,
         let reservation = current.log.reserve(byteCount: byteCount)
       else { return nil }
-      let free = current.log.freeByteCount
-      if free < current.log.capacity / 2 { prepareEnd(of: current, free: free, byteCount, in: &state) }
+      prepareEnd(of: current, behind: byteCount, in: &state)
       return (current, reservation)
     }
-  }
-
-  /// Sees to what follows a segment that is half full, and ends its life if it is full; see ``retireIfFull(_:_:in:)``.
-  private func prepareEnd(of current: LeasedSegment, free: Int, _ byteCount: Int, in state: inout State) {
-    if !current.hasSuccessor { leaseAhead(of: current, in: &state) }
-    if free < byteCount + SegmentLayout.slotByteCount { retireIfFull(current, byteCount, in: &state) }
   }
 
   /// Room for the wish, or the lease that will bring it.
@@ -166,8 +155,7 @@ final class PublisherCore: Sendable {
       // The way of nearly every message: the current segment has room for it.
       if let current = wish.lane == .small ? state.small.current : state.large.current, let room = reserve(current.log)
       {
-        if current.needsSuccessor { leaseAhead(of: current, in: &state) }
-        retireIfFull(current, wish.byteCount, in: &state)
+        prepareEnd(of: current, behind: wish.byteCount, in: &state)
         return .reserved(current, room)
       }
       if let reserved = reserveNext(wish, reserve, in: &state) { return reserved }
