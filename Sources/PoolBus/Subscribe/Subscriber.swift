@@ -152,21 +152,30 @@ public final class Subscriber: Sendable {
     return lastLooks.cameBack(after: Clock.monotonicNanoseconds &- start)
   }
 
-  /// Keeps a message that was taken until the next one is there, or for as long as that is worth.
+  /// Keeps a message that was taken until its writer is ahead by the distance, or for as long as that is worth.
   private func keepDistance(_ message: SubscriptionCore.Message) {
     // Who shares the core with the writer shares its caches.
-    guard !lastLooks.sharesCore else { return }
-    let longest = distance.longestWait(
-      byteCount: message.slot.byteCount, publishTime: message.slot.publishTime)
-    guard longest > 0 else { return }
+    guard !lastLooks.sharesCore,
+      let wait = distance.wait(byteCount: message.slot.byteCount, publishTime: message.slot.publishTime)
+    else { return }
+    guard !core.hasAnother else { return distance.waited(inVain: false) }
+    let hasCome = pause(for: wait.forNext) { core.hasAnother }
+    distance.waited(inVain: !hasCome)
+    if hasCome { _ = pause(for: wait.further) { false } }
+  }
+
+  /// Waits for so many nanoseconds at the most, and no longer once others want the core.
+  ///
+  /// - Returns: whether it is over before that.
+  private func pause(for duration: UInt64, until isOver: () -> Bool) -> Bool {
     let start = Clock.monotonicNanoseconds
     var turns = 0
-    while !core.hasAnother {
-      guard Clock.monotonicNanoseconds &- start < longest else { return distance.waited(inVain: true) }
+    while !isOver() {
+      guard Clock.monotonicNanoseconds &- start < duration, !lastLooks.sharesCore else { return false }
       turns += 1
-      if turns.isMultiple(of: 4) { yieldCore() } else { for _ in 0..<16 { spinHint() } }
+      if turns.isMultiple(of: 4) { letOthersRun() } else { for _ in 0..<16 { spinHint() } }
     }
-    distance.waited(inVain: false)
+    return true
   }
 }
 
