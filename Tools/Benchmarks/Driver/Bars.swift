@@ -79,7 +79,7 @@ struct Bar: Sendable {
     }
     + [
       Bar(title: "64 B messages/s, published in batches / best peer", limit: .atLeast(8)) { results in
-        results.rate("poolbus-batch", Configuration(size: 64))
+        results.rate(System.batching, Configuration(size: 64))
           / results.peers.map { results.rate($0, Configuration(size: 64)) }.most
       },
       Bar(title: "1 MiB GB/s / floor", limit: .atLeast(0.95)) {
@@ -121,7 +121,7 @@ struct Bar: Sendable {
 
 extension Results {
   /// The systems that are neither ours nor a floor.
-  var peers: [String] { systems.filter { ![System.poolBus, "poolbus-batch", System.floor, "handle"].contains($0) } }
+  var peers: [String] { systems.filter { !([System.poolBus, System.batching] + System.floors).contains($0) } }
 
   func latency(_ system: String, _ size: Int, _ mode: System.Mode, isTouched: Bool = true) -> Double {
     median(system, .latency, .p50, Configuration(size: size, isTouched: isTouched, mode: mode)) ?? .nan

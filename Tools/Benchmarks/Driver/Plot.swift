@@ -18,6 +18,7 @@ enum Plot {
   private static let (left, right, top, bottom) = (80.0, 190.0, 50.0, 60.0)
   private static let colors = [
     "#888888", "#bbbbbb", "#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b",
+    "#444444", "#e377c2",
   ]
 
   /// A system's best way of waiting at each size.

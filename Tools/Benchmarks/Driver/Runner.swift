@@ -62,7 +62,7 @@ struct Runner {
       for system in systems where system.takes(configuration.size, configuration.mode) {
         // What grows is ours; the others are measured where all do the same.
         if work == .growth, system.name != System.poolBus { continue }
-        if work != .throughput, system.name == "poolbus-batch" { continue }
+        if !system.does(work) { continue }
         do {
           let run = try SystemRun(system, work, configuration)
           let count: Int

@@ -19,7 +19,11 @@ struct System: Codable, Sendable {
   enum Mode: String, Codable, Sendable, CaseIterable { case block, spin, adaptive }
 
   static let poolBus = "poolbus"
+  static let batching = "poolbus-batch"
   static let floor = "floor"
+  static let readOnlyFloor = "floor-read-only"
+  /// What no other bus is compared with.
+  static let floors = [floor, readOnlyFloor, "handle"]
 
   /// The systems whose program is there; says of the others that they are skipped.
   static func installed(folder: String, programs: String, only names: [String]) throws -> [System] {
@@ -41,6 +45,15 @@ struct System: Codable, Sendable {
         return nil
       }
       return system
+    }
+  }
+
+  /// Some differ from another system at some work only.
+  func does(_ work: Work) -> Bool {
+    switch name {
+    case Self.batching: work == .throughput
+    case Self.readOnlyFloor: work == .throughput || work == .fans
+    default: true
     }
   }
 

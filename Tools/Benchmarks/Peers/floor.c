@@ -41,6 +41,10 @@ int main(int argc, char **argv) {
   topics = peer_topics(&peer);
   seen = calloc((size_t)topics.reads + 1, sizeof *seen);
   ring_open(&peer, topics, slots(&peer));
+  // By its name it knows that its readers shall be kept from writing, as a bus's are whose peers can't harm each other.
+  if (strstr(argv[0], "floor-read-only") && topics.reads &&
+      mprotect(ring_slot(topics.first_read, 0), (size_t)topics.reads * ring.slots * ring.stride, PROT_READ))
+    peer_fail("can't protect the payloads");
   peer_count_threads(&peer, 1);
   peer_rounds(&peer);
 }
