@@ -27,7 +27,7 @@ struct FollowingDistanceTests {
   func keepsADistanceOfBytes() {
     #expect(wait(at: 0) == nil)
     #expect(wait(FollowingDistance.byteCount / 4, at: 5_000) == Wait(forNext: 10_000, further: 15_000))
-    #expect(wait(FollowingDistance.smallest, at: 6_300) == Wait(forNext: 2_600, further: 15 * 1_300))
+    #expect(wait(FollowingDistance.smallest, at: 6_300) == Wait(forNext: 2_600, further: 23 * 1_300))
     #expect(wait(FollowingDistance.smallest, at: 26_300) == Wait(forNext: 40_000, further: 64_000))
   }
 

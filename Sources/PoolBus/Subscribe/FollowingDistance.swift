@@ -14,8 +14,8 @@ import Synchronization
 ///
 /// Times are nanoseconds, sizes bytes.
 final class FollowingDistance: Sendable {
-  /// As much as a core's own cache holds, or one message if that is more.
-  static let byteCount = 1 << 20
+  /// Half as much again as a core's own cache holds, in whole messages; one message, if that is more.
+  static let byteCount = 3 << 19
   /// What is smaller costs more for each message than for each line of it, so that its reader does not catch up.
   static let smallest = 64 << 10
   /// What is larger does not stay in a core's own cache until it is read.
