@@ -160,7 +160,7 @@ public final class Subscriber: Sendable {
     else { return }
     guard !core.hasAnother else { return distance.waited(inVain: false) }
     let hasCome = pause(for: wait.forNext) { core.hasAnother }
-    distance.waited(inVain: !hasCome)
+    if hasCome || !lastLooks.sharesCore { distance.waited(inVain: !hasCome) }
     if hasCome { _ = pause(for: wait.further) { false } }
   }
 
