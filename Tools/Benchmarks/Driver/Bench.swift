@@ -13,13 +13,12 @@ struct Bench: AsyncParsableCommand {
       that is slower for a while is so for all. Systems that are not installed are skipped by name.
       """)
 
-  @Option(
-    help: "Measure these systems only, as in poolbus,floor.", transform: { $0.split(separator: ",").map(String.init) })
+  @Option(parsing: .upToNextOption, help: "Measure these systems only, as in poolbus floor.")
   var systems: [String] = []
-  @Option(help: "Do this work only: \(Work.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var work: [Work] = []
   @Option(
-    help: "Payload sizes in bytes, instead of all.", transform: { $0.split(separator: ",").compactMap { Int($0) } })
+    parsing: .upToNextOption, help: "Do this work only: \(Work.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var work: [Work] = []
+  @Option(parsing: .upToNextOption, help: "Payload sizes in bytes, instead of all.")
   var sizes: [Int] = []
   @Option(help: "Measured rounds, after one that warms up.") var rounds = 5
   @Option(help: "Seconds that a round shall last.") var seconds = 0.3
