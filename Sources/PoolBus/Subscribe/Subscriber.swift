@@ -160,14 +160,16 @@ public final class Subscriber: Sendable {
     else { return }
     guard !core.hasAnother else { return distance.waited(inVain: false) }
     let hasCome = pause(for: wait.forNext) { core.hasAnother }
+    // Who leaves the core to others does not learn whether it would have come.
     if hasCome || !lastLooks.sharesCore { distance.waited(inVain: !hasCome) }
-    if hasCome { _ = pause(for: wait.further) { false } }
+    if hasCome { pause(for: wait.further) }
   }
 
   /// Waits for so many nanoseconds at the most, and no longer once others want the core.
   ///
   /// - Returns: whether it is over before that.
-  private func pause(for duration: UInt64, until isOver: () -> Bool) -> Bool {
+  @discardableResult
+  private func pause(for duration: UInt64, until isOver: () -> Bool = { false }) -> Bool {
     let start = Clock.monotonicNanoseconds
     var turns = 0
     while !isOver() {

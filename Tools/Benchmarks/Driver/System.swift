@@ -11,6 +11,8 @@ struct System: Codable, Sendable {
   let packages: [String]
   /// The largest payload that it takes.
   var maxSize: Int?
+  /// The only work that it does, if not all.
+  var work: [Work]?
   var note: String?
 
   /// The words that start it; set when it is found.
@@ -21,9 +23,8 @@ struct System: Codable, Sendable {
   static let poolBus = "poolbus"
   static let batching = "poolbus-batch"
   static let floor = "floor"
-  static let readOnlyFloor = "floor-read-only"
   /// What no other bus is compared with.
-  static let floors = [floor, readOnlyFloor, "handle"]
+  static let floors = [floor, "floor-read-only", "handle"]
 
   /// The systems whose program is there; says of the others that they are skipped.
   static func installed(folder: String, programs: String, only names: [String]) throws -> [System] {
@@ -48,15 +49,7 @@ struct System: Codable, Sendable {
     }
   }
 
-  /// Some differ from another system at some work only.
-  func does(_ work: Work) -> Bool {
-    switch name {
-    case Self.batching: work == .throughput
-    case Self.readOnlyFloor: work == .throughput || work == .fans
-    default: true
-    }
-  }
-
+  func does(_ work: Work) -> Bool { self.work?.contains(work) ?? true }
   func takes(_ size: Int, _ mode: Mode) -> Bool { size <= maxSize ?? .max && modes.contains(mode) }
 }
 
