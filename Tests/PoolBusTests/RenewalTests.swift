@@ -1,3 +1,4 @@
+import Platform
 import TestSupport
 import Testing
 
@@ -49,6 +50,33 @@ import Testing
       while try await smaller() > 0 {
         try await publisher.loan(byteCount: 32 << 10).publish()
         _ = try await subscriber.next()
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func largeMessagesComeToShareASegmentOnceTheyFollowEachOtherAtOnce() async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      func exchange() async throws {
+        try await publisher.loan(byteCount: 3 << 20).publish()
+        #expect(try await subscriber.next()?.byteCount == 3 << 20)
+      }
+      try await exchange()
+      // As if they had, which no debug build is fast enough for.
+      let single = publisher.core.state.withLock { state in
+        let single = state.held.values.first?.log.capacity ?? 0
+        for turn in 1...2 * UInt64(SegmentSizing.mostShortTurns) {
+          state.large.sizing.rotated(filled: single, keepsUp: true, now: Clock.monotonicNanoseconds + turn)
+        }
+        return single
+      }
+      while publisher.core.state.withLock({ ($0.large.current?.log.capacity ?? 0) < 2 * single }) {
+        try await exchange()
+      }
+      // What it has outgrown goes back.
+      while try await bus.inspect().segments.contains(where: { $0.state == .leased && $0.capacity == UInt64(single) }) {
+        try await exchange()
       }
     }
   }

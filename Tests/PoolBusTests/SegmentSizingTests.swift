@@ -61,6 +61,44 @@ struct SegmentSizingTests {
     #expect(sizing.capacity == SegmentSizing.largest)
   }
 
+  /// A segment that is filled so often, each time in less than a turn should take, is filled so many times too often.
+  private static let tooOften = SegmentSizing.mostShortTurns + 1
+
+  @Test("Turns that follow each other at once ask for far larger segments, and larger ones yet if they go on")
+  func makesTurnsRare() {
+    var sizing = SegmentSizing()
+    fill(Self.tooOften, of: 64 << 20, from: Self.start, each: SegmentSizing.shortestTurn - 1, keepsUp: true, &sizing)
+    #expect(sizing.leastForTurns == SegmentSizing.growth * 64 << 20)
+    // From here on the first is a turn, too.
+    fill(Self.tooOften - 1, of: 1 << 30, from: Self.start + 1_000_000_000, each: 0, keepsUp: true, &sizing)
+    #expect(sizing.leastForTurns == 64 << 20 * SegmentSizing.growth)
+    fill(Self.tooOften - 1, of: 1 << 30, from: Self.start + 1_000_000_000, each: 0, keepsUp: true, &sizing)
+    #expect(sizing.leastForTurns == SegmentSizing.growth << 30)
+  }
+
+  @Test("A few such turns do not, nor such as take their time, nor any while others need memory")
+  func mindsWhatTurnsCost() {
+    var sizing = SegmentSizing()
+    fill(Self.tooOften - 1, from: Self.start, each: 0, keepsUp: true, &sizing)
+    fill(Self.tooOften, from: 2 * Self.start, each: SegmentSizing.shortestTurn, keepsUp: true, &sizing)
+    #expect(sizing.leastForTurns == 0)
+    sizing.shrink(now: 3 * Self.start)
+    fill(10 * Self.tooOften, from: 3 * Self.start, each: 0, keepsUp: true, &sizing)
+    #expect(sizing.leastForTurns == 0)
+  }
+
+  @Test("Large messages share a segment once turns are to be rare, of an eighth of the pool at the most")
+  func sharesSegments() {
+    let need = (64 << 20) + 8192
+    var lane = Lane(.large)
+    #expect(lane.capacity(for: need, limit: 64 * need) == need)
+    #expect(lane.capacityAhead(limit: 64 * need) == nil)
+    fill(Self.tooOften, of: need, from: Self.start, each: 0, keepsUp: true, &lane.sizing)
+    #expect(lane.capacityAhead(limit: 256 * need) == SegmentSizing.growth * need)
+    #expect(lane.capacityAhead(limit: 64 * need) == 8 * need)
+    #expect(lane.capacityAhead(limit: 15 * need) == nil)
+  }
+
   @Test("It grows to its largest only where the publisher comes back at once after each segment")
   func mindsPauses() {
     func grown(pause: UInt64) -> Int {

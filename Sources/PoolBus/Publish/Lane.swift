@@ -3,7 +3,8 @@ import PooledMemory
 /// The segments of one size class that a publisher writes to: the current one, those that were written and rest until
 /// all have read them, and those leased ahead of need.
 ///
-/// Small messages share segments. A large one has a segment of its own; if such come one after the other, a few share.
+/// Small messages share segments. A large one has a segment of its own; if such come one after the other, a few share, and
+/// more if they come faster than they could be written.
 struct Lane: ~Copyable {
   enum Kind: Hashable { case small, large }
 
@@ -42,7 +43,7 @@ struct Lane: ~Copyable {
 
   /// Whether a segment is so small, for the stream's rate, that a larger one is better than to write it anew.
   func hasOutgrown(_ segment: LeasedSegment, limit: Int) -> Bool {
-    kind == .small && Self.isFarBelow(segment.log.capacity, capacity(limit: limit))
+    Self.isFarBelow(segment.log.capacity, kind == .small ? capacity(limit: limit) : leastForTurns(limit: limit))
   }
 
   /// Whether a larger one has taken its place.
@@ -58,8 +59,11 @@ struct Lane: ~Copyable {
     return takeResting { Self.isFarBelow($0.log.capacity, replacement) }
   }
 
-  /// The size that takes the place of what is far smaller.
-  private var replacement: Int? { kind == .small ? current?.log.capacity : nil }
+  /// The size that takes the place of what is far smaller. Large messages are of many sizes, each of which has segments of
+  /// its own, until turns are to be rare.
+  private var replacement: Int? {
+    current.map { kind == .small ? $0.log.capacity : min($0.log.capacity, sizing.leastForTurns) }
+  }
 
   /// Whether what rests is outgrown, and what can take its place is there.
   func mayGrow(for need: Int, limit: Int) -> Bool {
@@ -88,22 +92,27 @@ struct Lane: ~Copyable {
 
   /// The size of the segment to lease now, ahead of need; nil if the pool, or quota, holds too few.
   func capacityAhead(limit: Int) -> Int? {
-    guard kind == .small || isSteady else { return nil }
     let capacity = capacity(limit: limit)
+    guard kind == .small || isSteady || capacity > lastNeed else { return nil }
     return capacity <= limit / 2 ? capacity : nil
   }
 
-  /// What the stream's rate asks for, and room for a few messages, but never so much that four segments would not fit.
+  /// What the stream's rate asks for, and room for a few messages, but never so much that four segments would not fit; for
+  /// large messages, that eight would not, unless one is for fewer messages anyway.
   private func capacity(limit: Int) -> Int {
     let share = limit / 4
     switch kind {
     case .small:
-      let wanted = max(sizing.capacity, Self.shared * lastNeed)
+      let wanted = max(sizing.capacity, sizing.leastForTurns, Self.shared * lastNeed)
       return max(lastNeed, SegmentLayout.wholePages(min(wanted, share)))
     case .large:
-      return lastNeed * (isSteady ? max(1, min(Self.shared, share / max(lastNeed, 1))) : 1)
+      guard lastNeed > 0 else { return 0 }
+      let few = isSteady ? max(1, min(Self.shared, share / lastNeed)) : 1
+      return lastNeed * max(few, leastForTurns(limit: limit) / lastNeed)
     }
   }
+
+  private func leastForTurns(limit: Int) -> Int { min(sizing.leastForTurns, limit / 8) }
 
   /// Which of those that rest may be written anew, and was written last, as the caches still have it.
   func rested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> Int? {

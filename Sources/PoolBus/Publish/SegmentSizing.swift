@@ -16,6 +16,12 @@ struct SegmentSizing {
   /// One that lasted less than this is too small even where readers keep up: what was read just now lies in the readers'
   /// own caches, and to write it anew costs five times what it costs where the cores share a cache (64 KiB: 7 us for 1.3).
   static let shortestLife: UInt64 = 1_000_000
+  /// One that lasted less than this is too small for what it holds: to go from one to the next takes half a microsecond of
+  /// both sides. Only of large messages that are not written whole are there as few as in so short a life.
+  static let shortestTurn: UInt64 = 8_000
+  /// After so many of these in a row segments are to hold so many times as much.
+  static let mostShortTurns = 1_000
+  static let growth = 16
   /// One that lasted longer than this was larger than it need be.
   static let longLife: UInt64 = 5_000_000_000
   /// For so long after others needed memory it does not grow.
@@ -23,6 +29,9 @@ struct SegmentSizing {
 
   /// Bytes of the next segment, header and slots included.
   private(set) var capacity = smallest
+  /// At least so many bytes, if messages so large may share a segment, keep turns rare; 0 as long as they are.
+  private(set) var leastForTurns = 0
+  private var shortTurns = 0
   private var started: UInt64?
   /// When the last segment was full, and how long after that room was asked for again.
   private var ended: UInt64?
@@ -36,6 +45,7 @@ struct SegmentSizing {
   /// Others need memory, too: not only now, so it stays small for a while.
   mutating func shrink(now: UInt64) {
     capacity = max(capacity / 2, Self.smallest)
+    leastForTurns = 0
     ceiling = (capacity, now)
   }
 
@@ -58,17 +68,28 @@ struct SegmentSizing {
   mutating func rotated(filled: Int, keepsUp: Bool, now: UInt64) {
     defer { started = now }
     guard let started, now >= started else { return }
+    countTurn(lasting: now - started, filled: filled, now: now)
     if keepsUp {
       if now - started < Self.shortestLife { capacity = max(capacity, min(2 * filled, limit(at: now))) }
     } else if now - started < Self.shortLife {
       capacity = min(capacity * 2, limit(at: now))
     } else if now - started > Self.longLife {
       capacity = max(capacity / 2, Self.smallest)
+      leastForTurns = 0
     }
   }
 
+  private mutating func countTurn(lasting life: UInt64, filled: Int, now: UInt64) {
+    shortTurns = life < Self.shortestTurn && !isShort(at: now) ? shortTurns + 1 : 0
+    guard shortTurns == Self.mostShortTurns else { return }
+    shortTurns = 0
+    leastForTurns = max(leastForTurns, Self.growth * filled)
+  }
+
+  private func isShort(at now: UInt64) -> Bool { ceiling.map { now &- $0.time < Self.shortage } ?? false }
+
   private func limit(at now: UInt64) -> Int {
-    if let ceiling, now &- ceiling.time < Self.shortage { return ceiling.capacity }
+    if let ceiling, isShort(at: now) { return ceiling.capacity }
     return (paused ?? 0) < Self.pause ? Self.largest : Self.largestWithPauses
   }
 }

@@ -28,6 +28,8 @@ struct Arguments: @unchecked Sendable {
   var publishers: Int { Int(peer.publishers) }
   var index: Int { Int(peer.index) }
   var topics: Int { Int(peer.topics) }
+  /// Whether payloads are written and read whole.
+  var isTouched: Bool { peer.touch != 0 }
   /// Bytes; 0 leaves it to this peer.
   var pool: Int { peer.pool }
 

@@ -29,9 +29,14 @@ enum PoolBusPeer {
 }
 
 /// A small pool is what holds a fast publisher back, as the others' rings and windows do, and stays in the caches. Every
-/// topic needs a segment, and large payloads some room to be under way.
-let contribution = UInt64(
-  arguments.pool > 0 ? arguments.pool : max(32 << 20, 8 * arguments.size, arguments.topics * (256 << 10)))
+/// topic needs a segment, and large payloads some room to be under way: more of those that are not written whole, as they
+/// come so fast that many are to share a segment; but no more than a host has for them.
+let contribution: UInt64 = {
+  guard arguments.pool == 0 else { return UInt64(arguments.pool) }
+  let most = max(8, Int(ProcessInfo.processInfo.physicalMemory / 2) / max(arguments.size, 1))
+  let payloads = arguments.isTouched ? 8 : min(128, most)
+  return UInt64(max(32 << 20, payloads * arguments.size, arguments.topics * (256 << 10)))
+}()
 
 func connect(embedded: Bool = false) async throws -> Bus {
   try await Bus.connect(
