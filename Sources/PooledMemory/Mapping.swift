@@ -73,7 +73,7 @@ struct Mapping: ~Copyable, @unchecked Sendable {
   private borrowing func adviseKernel() {
     // SAFETY: neither advice changes what the bytes are.
     _ = unsafe madvise(base, byteCount, MADV_DONTFORK)
-    if HugePages.areWorthAsking(for: byteCount) { _ = unsafe madvise(base, byteCount, MADV_HUGEPAGE) }
+    if byteCount >= HugePages.byteCount { _ = unsafe madvise(base, byteCount, MADV_HUGEPAGE) }
   }
 
   private borrowing func populate(for access: Access, subject: String) throws(MemoryError) {

@@ -33,10 +33,7 @@ public struct SegmentFile: ~Copyable, Sendable {
       try MemoryFile.addSeals(file.raw, [.shrink, .grow])
       return file
     }
-    if HugePages.needAsking(for: capacity) {
-      // Pages come as huge ones if this mapping is the first to touch them. What it fails at is done, or told, below.
-      _ = try? Mapping.map(file, byteCount: capacity, access: .write, populate: true, subject: "\(id)")
-    }
+    HugePages.gather(for: file, byteCount: capacity, subject: "\(id)")
     try attempt("back \(id) with \(capacity) bytes of memory") { () throws(Errno) in
       try MemoryFile.populate(file.raw, byteCount: capacity)
     }

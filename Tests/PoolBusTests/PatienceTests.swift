@@ -78,7 +78,7 @@ struct PatienceTests {
   func comesBeforeWhatIsAhead() async throws {
     var waited: Bool?
     // Two of these fill a segment that is as large as it gets.
-    let size = 15 << 17
+    let size = (2 << 20) - 8192
     // The stream has to be fast, which nobody can promise here: once more, if it was not.
     while waited == nil {
       try await withBus(contribution: 256 << 20) { bus in

@@ -142,10 +142,30 @@ import Vocabulary
     #expect(mappings() == 0)
   }
 
+  /// Whatever the host's settings say of shared memory, and for all who map it.
+  @Test(.enabled(if: HugePages.areAvailable)) func largeSegmentsAreOfHugePages() throws {
+    let segment = try OpenSegment(capacity: (4 << 20) + 4096, id: 500_000_001)
+    segment.writer.append([1], sequence: 1)
+    var hugeMappings = 0
+    var isMine = false
+    for line in processFile("/proc/self/smaps").split(separator: "\n") {
+      let isHeading = line.prefix { $0 != " " }.contains("-")
+      if isHeading { isMine = line.contains("poolbus-segment-500000001 ") }
+      if isMine, line.hasPrefix("ShmemPmdMapped:"), !line.hasSuffix(" 0 kB") { hugeMappings += 1 }
+    }
+    // Its writer's and its reader's; not the node's, which is of the header alone.
+    #expect(hugeMappings == 2)
+    #expect(try segment.reader.payload(at: 0) == [1])
+  }
+
   @Test func hugePagesAreReported() {
-    #expect(HugePages.status.contains("shmem_enabled") || HugePages.status.contains("no transparent huge pages"))
-    #expect(HugePages.describe(.never) == "unavailable: shmem_enabled is never")
-    #expect(HugePages.describe(.withinSize) == "used from 2 MiB on: shmem_enabled is within_size")
+    #expect(HugePages.status == HugePages.describe(areAvailable: HugePages.areAvailable, setting: HugePages.setting))
+    #expect(HugePages.describe(areAvailable: true, setting: "never") == "used from 2 MiB on")
+    #expect(
+      HugePages.describe(areAvailable: false, setting: "deny")
+        == "unavailable: the kernel gave none, and shmem_enabled is deny")
+    #expect(
+      HugePages.describe(areAvailable: false, setting: nil) == "unavailable: the kernel has none for shared memory")
     #expect(HugePages.selection(of: "always within_size advise [never] deny force\n") == "never")
     #expect(HugePages.selection(of: "[always] madvise") == "always")
     #expect(HugePages.selection(of: "") == nil)

@@ -3,10 +3,10 @@
 /// as it fills one after the other at once, so that its segments do not go from one core's own cache to the other's.
 struct SegmentSizing {
   static let smallest = 64 << 10
-  /// Of a stream that is written without a pause; two of them are in turn as long as its readers keep up. On a processor
-  /// with 1 MiB of cache for each core that is where messages of 1 MiB flow fastest: with two or with five to a segment, in
-  /// place of three, they take a quarter as long again.
-  static let largest = (3 << 20) + (64 << 10)
+  /// Of a stream that is written without a pause; two of them are in turn as long as its readers keep up. Whole huge pages:
+  /// three messages of 1 MiB, which is where those flow fastest on a processor with 1 MiB of cache for each core. With five
+  /// to a segment they take a quarter as long again.
+  static let largest = 4 << 20
   /// Of one that is not, as where each message is an answer to another.
   static let largestWithPauses = 2 << 20
   /// Who asks for room again within so many nanoseconds after its last message makes no pause.
