@@ -67,6 +67,11 @@ package final class PeerProcess: Sendable {
     }
   }
 
+  /// Waits for a line that contains the text.
+  package func line(containing text: String) async throws {
+    while try await !nextLine().contains(text) {}
+  }
+
   /// Says a line to it, and waits for the answer that begins so.
   @discardableResult
   package func ask(_ order: String, _ answer: String) async throws -> [String] {

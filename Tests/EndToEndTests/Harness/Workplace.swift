@@ -113,19 +113,14 @@ final class Workplace: Sendable {
 
   /// Starts `poolbusd` instead, and lets the inspector join it; who starts it ends it.
   func startDaemon() async throws -> PeerProcess {
+    // Its log says when it serves. So it would to a service manager, for which it does more.
     let daemon = try program([
-      "\(Executable.folder)/poolbusd", "--socket", socket, "--contribution", "\(contribution)", "--log-level", "error",
+      "/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1",
+      "\(Executable.folder)/poolbusd", "--socket", socket, "--contribution", "\(contribution)", "--log-level", "info",
     ])
-    while true {
-      do {
-        try await joinInspector()
-        return daemon
-      } catch {
-        // It does not listen yet, and says when it does to a service manager only, which would be another case.
-        guard !daemon.hasEnded else { throw error }
-        try await Task.sleep(for: .milliseconds(2))
-      }
-    }
+    try await daemon.line(containing: "node serves")
+    try await joinInspector()
+    return daemon
   }
 
   var node: PeerProcess? { state.withLock { $0.node } }
