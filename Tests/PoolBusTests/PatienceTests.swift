@@ -15,10 +15,19 @@ struct PatienceTests {
 
   @Test("A publisher of large messages waits longer, and the longer the more readers a lease would be handed to")
   func growsWithReaders() {
-    #expect(Patience.longest < Patience.longestForLarge(readers: 1))
-    #expect(Patience.longestForLarge(readers: 8) == 8 * Patience.longestForLarge(readers: 0))
+    func longest(_ readers: Int) -> UInt64 { Patience.longestForLarge(readers: readers, life: 0) }
+    #expect(Patience.longest < longest(1))
+    #expect(longest(8) == 8 * longest(0))
     // By then they have stopped.
-    #expect(Patience.longestForLarge(readers: 8) < Patience.absence)
+    #expect(longest(8) < Patience.absence)
+  }
+
+  @Test("It waits as long as a segment of small messages takes to be read, if that was written fast")
+  func growsWithWhatIsToBeRead() {
+    func longest(_ life: UInt64) -> UInt64 { Patience.longestForLarge(readers: 1, life: life) }
+    #expect(longest(3_000_000) == 6_000_000)
+    #expect(longest(1) == longest(0))
+    #expect(longest(.max) == longest(Patience.longestLife) && longest(.max) < Patience.absence)
   }
 
   @Test("A reader that did not come in time is not waited for again, however long ago that was")

@@ -23,6 +23,16 @@ struct SegmentSizingTests {
     #expect(sizing.capacity == SegmentSizing.largest)
   }
 
+  @Test("It knows how long the last segment took")
+  func measuresLives() {
+    var sizing = SegmentSizing()
+    #expect(sizing.life == 0)
+    fill(2, from: Self.start, each: 300, &sizing)
+    #expect(sizing.life == 300)
+    fill(1, from: Self.start + 1_000, &sizing)
+    #expect(sizing.life == 700)
+  }
+
   @Test("It does not grow while readers keep up, if its segments last a moment")
   func staysSmall() {
     var sizing = SegmentSizing()

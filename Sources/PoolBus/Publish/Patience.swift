@@ -8,8 +8,15 @@ struct Patience {
   /// Nanoseconds that are waited at the most: about as long as a lease takes.
   static let longest: UInt64 = 100_000
   /// As ``longest``, where segments are as large as they get: such a lease costs each reader a mapping of some MiB, and
-  /// where there are more readers than cores, each comes to its turn only after others.
-  static func longestForLarge(readers: Int) -> UInt64 { 1_000_000 * UInt64(max(readers, 1)) }
+  /// where there are more readers than cores, each comes to its turn only after others. Nor is who reads a segment in about
+  /// the time in which it was written done with it before: many small messages are milliseconds.
+  ///
+  /// - Parameter life: how long the last segment took, in nanoseconds.
+  static func longestForLarge(readers: Int, life: UInt64) -> UInt64 {
+    max(1_000_000 * UInt64(max(readers, 1)), 2 * min(life, longestLife))
+  }
+  /// A segment that took longer was not written as fast as it could be.
+  static let longestLife: UInt64 = 5_000_000
   /// Who has not caught up after so many nanoseconds is taken to have stopped.
   static let absence: UInt64 = 20_000_000
 

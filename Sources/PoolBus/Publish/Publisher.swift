@@ -103,27 +103,27 @@ public final class Publisher: Sendable {
   private func room<Room: Sendable>(
     for wish: PublisherCore.Wish, _ reserve: (SegmentWriter) -> Room?
   ) async throws -> (LeasedSegment, Room) {
-    var turns = 0
     while true {
       switch try core.attempt(wish, reserve) {
       case .reserved(let segment, let room): return (segment, room)
-      case .awaitsReaders:
-        turns += 1
-        await letReadersRun(turns)
+      case .awaitsReaders: await letReadersRun(for: wish)
       case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
       }
     }
   }
 
-  /// Waits a moment for readers: most are about to be done. Then gives the core to those in other processes, and now and
-  /// then the thread to those in this one.
-  private func letReadersRun(_ turn: Int) async {
-    if turn <= 4 {
-      for _ in 0..<32 { spinHint() }
-    } else {
-      yieldCore()
-      if turn.isMultiple(of: 8) { await Task.yield() }
+  /// Waits for readers: a moment, as most are about to be done, and then gives the core to those in other processes, and now
+  /// and then the thread to those in this one.
+  private func letReadersRun(for wish: PublisherCore.Wish) async {
+    for look in 0..<128 {
+      if look < 4 {
+        for _ in 0..<32 { spinHint() }
+      } else {
+        yieldCore()
+      }
+      if core.readersAreDone(for: wish) { return }
     }
+    await Task.yield()
   }
 
   private func loan(

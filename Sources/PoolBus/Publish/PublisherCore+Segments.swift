@@ -74,8 +74,26 @@ extension PublisherCore {
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
     let longest =
       state[kind].isFullGrown(limit: limit)
-      ? Patience.longestForLarge(readers: state.listeners.readerCount) : Patience.longest
+      ? Patience.longestForLarge(readers: state.listeners.readerCount, life: state[kind].sizing.life)
+      : Patience.longest
     return state[kind].patience.allowsWaiting(upTo: longest, now: now)
+  }
+
+  /// Whether they have read a segment that rests and can hold the wish: cheaper to ask, again and again, than to attempt it.
+  func readersAreDone(for wish: Wish) -> Bool {
+    state.withLock { state in
+      switch wish.lane {
+      case .small: hasOne(state.small.resting, for: wish, state.listeners)
+      case .large: hasOne(state.large.resting, for: wish, state.listeners)
+      }
+    }
+  }
+
+  private func hasOne(_ resting: borrowing [LeasedSegment], for wish: Wish, _ listeners: Listeners) -> Bool {
+    // Not by closures, which allocate in a debug build.
+    for index in resting.indices
+    where resting[index].log.capacity >= wish.capacity && mayBeRenewed(resting[index], listeners) { return true }
+    return false
   }
 
   func request(

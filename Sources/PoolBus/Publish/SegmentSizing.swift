@@ -31,6 +31,8 @@ struct SegmentSizing {
   private(set) var capacity = smallest
   /// At least so many bytes, if messages so large may share a segment, keep turns rare; 0 as long as they are.
   private(set) var leastForTurns = 0
+  /// How long the last segment took, from its begin to the next one's.
+  private(set) var life: UInt64 = 0
   private var shortTurns = 0
   private var started: UInt64?
   /// When the last segment was full, and how long after that room was asked for again.
@@ -68,18 +70,19 @@ struct SegmentSizing {
   mutating func rotated(filled: Int, keepsUp: Bool, now: UInt64) {
     defer { started = now }
     guard let started, now >= started else { return }
-    countTurn(lasting: now - started, filled: filled, now: now)
+    life = now - started
+    countTurn(filled: filled, now: now)
     if keepsUp {
-      if now - started < Self.shortestLife { capacity = max(capacity, min(2 * filled, limit(at: now))) }
-    } else if now - started < Self.shortLife {
+      if life < Self.shortestLife { capacity = max(capacity, min(2 * filled, limit(at: now))) }
+    } else if life < Self.shortLife {
       capacity = min(capacity * 2, limit(at: now))
-    } else if now - started > Self.longLife {
+    } else if life > Self.longLife {
       capacity = max(capacity / 2, Self.smallest)
       leastForTurns = 0
     }
   }
 
-  private mutating func countTurn(lasting life: UInt64, filled: Int, now: UInt64) {
+  private mutating func countTurn(filled: Int, now: UInt64) {
     shortTurns = life < Self.shortestTurn && !isShort(at: now) ? shortTurns + 1 : 0
     guard shortTurns == Self.mostShortTurns else { return }
     shortTurns = 0
