@@ -66,8 +66,9 @@ import Testing
       // As if they had, which no debug build is fast enough for.
       let single = publisher.core.state.withLock { state in
         let single = state.held.values.first?.log.capacity ?? 0
-        for turn in 1...2 * UInt64(SegmentSizing.mostShortTurns) {
-          state.large.sizing.rotated(filled: single, keepsUp: true, now: Clock.monotonicNanoseconds + turn)
+        let now = Clock.monotonicNanoseconds
+        for turn in 0...UInt64(SegmentSizing.mostShortTurns) {
+          state.large.sizing.rotated(filled: single, keepsUp: true, now: now + turn)
         }
         return single
       }
