@@ -25,12 +25,11 @@ struct Runner {
     switch work {
     case .latency, .throughput:
       // A size's modes in turn, as ours are compared with others' in whichever is best for those; but for one, as there
-      // are systems whose server must be the only one.
-      return [true, false].flatMap { isTouched in
+      // are systems whose server must be the only one. Ours are compared with ours where payloads are untouched.
+      let modes = [(true, [[System.Mode.block, .adaptive], [.spin]]), (false, System.Mode.allCases.map { [$0] })]
+      return modes.flatMap { isTouched, turns in
         sizes.flatMap { size in
-          [[System.Mode.block, .adaptive], [.spin]].map { modes in
-            modes.map { Configuration(size: size, isTouched: isTouched, mode: $0) }
-          }
+          turns.map { modes in modes.map { Configuration(size: size, isTouched: isTouched, mode: $0) } }
         }
       }
     case .fans:
