@@ -45,7 +45,7 @@ public enum HugePages {
     _ = unsafe madvise(mapping.base, whole, adviceToCollapse)
   }
 
-  /// `MADV_COLLAPSE`, which Debian 12's headers have for C only.
+  /// `MADV_COLLAPSE` of the kernel's header; this system's glibc has no name for it.
   private static let adviceToCollapse: CInt = 25
 
   /// How the kernel decides on huge pages for shared memory that does not ask as above; nil if it has none.

@@ -116,7 +116,10 @@ struct Lane: ~Copyable {
 
   /// Which of those that rest may be written anew, and was written last, as the caches still have it.
   func rested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> Int? {
-    resting.lastIndex { $0.log.capacity >= need && mayBeRenewed($0) }
+    // Not `lastIndex(where:)`, which allocates in a debug build: this is asked again and again while readers are waited for.
+    var index = resting.count - 1
+    while index >= 0, resting[index].log.capacity < need || !mayBeRenewed(resting[index]) { index -= 1 }
+    return index >= 0 ? index : nil
   }
 
   /// Takes a segment that was leased ahead of need.

@@ -83,17 +83,10 @@ extension PublisherCore {
   func readersAreDone(for wish: Wish) -> Bool {
     state.withLock { state in
       switch wish.lane {
-      case .small: hasOne(state.small.resting, for: wish, state.listeners)
-      case .large: hasOne(state.large.resting, for: wish, state.listeners)
+      case .small: state.small.rested(for: wish.capacity) { mayBeRenewed($0, state.listeners) } != nil
+      case .large: state.large.rested(for: wish.capacity) { mayBeRenewed($0, state.listeners) } != nil
       }
     }
-  }
-
-  private func hasOne(_ resting: borrowing [LeasedSegment], for wish: Wish, _ listeners: Listeners) -> Bool {
-    // Not by closures, which allocate in a debug build.
-    for index in resting.indices
-    where resting[index].log.capacity >= wish.capacity && mayBeRenewed(resting[index], listeners) { return true }
-    return false
   }
 
   func request(
