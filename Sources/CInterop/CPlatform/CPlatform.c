@@ -98,6 +98,14 @@ ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int des
   return send_message(socket, NULL, 0, bytes, count, descriptor, MSG_DONTWAIT);
 }
 
+int poolbus_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+
+ssize_t poolbus_send_datagram(int socket, const char *path, const void *bytes, size_t count) {
+  struct sockaddr_un address;
+  if (make_address(&address, path) != 0) return -1;
+  return send_message(socket, &address, sizeof address, bytes, count, -1, MSG_DONTWAIT);
+}
+
 ssize_t poolbus_notify(const char *path, const void *bytes, size_t count, int descriptor) {
   struct sockaddr_un address;
   if (make_address(&address, path) != 0) return -1;

@@ -27,6 +27,11 @@ enum { poolbus_most_descriptors = 253 };
 /// of the descriptors, or there are no bytes.
 ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descriptors, int *arrived, int *damaged);
 
+/// A non-blocking SOCK_DGRAM socket of the Unix domain; -1 and errno.
+int poolbus_datagram_socket(void);
+/// Sends one datagram to the socket at a path; fails with EAGAIN rather than wait for room.
+ssize_t poolbus_send_datagram(int socket, const char *path, const void *bytes, size_t count);
+
 /// Sends one datagram to a service manager's socket, with a copy of `descriptor` beside it unless that is -1. Waits for
 /// room. A path that begins with '@' is an abstract address.
 ssize_t poolbus_notify(const char *path, const void *bytes, size_t count, int descriptor);

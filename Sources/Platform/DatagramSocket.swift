@@ -1,0 +1,52 @@
+import CPlatform
+import Glibc
+
+/// A SOCK_DGRAM socket of the Unix domain: sends to any other that has a path. Never blocks.
+public struct DatagramSocket: ~Copyable, Sendable {
+  private let descriptor: OwnedDescriptor
+  private let path: String?
+
+  /// A socket that only sends.
+  public init() throws(Errno) {
+    descriptor = OwnedDescriptor(adopting: try check(poolbus_datagram_socket()))
+    path = nil
+  }
+
+  /// A socket that others find at the path, until it is let go.
+  public init(at path: String) throws(Errno) {
+    let socket = OwnedDescriptor(adopting: try check(poolbus_datagram_socket()))
+    // SAFETY: the kernel copies the path before the call returns.
+    _ = try check(unsafe poolbus_bind(socket.raw, path))
+    descriptor = socket
+    self.path = path
+  }
+
+  deinit {
+    // SAFETY: the kernel copies the path.
+    if let path { _ = unsafe unlink(path) }
+  }
+
+  public var raw: CInt { descriptor.raw }
+
+  /// Sends to the socket at the path.
+  ///
+  /// - Returns: whether something is there to be received at it: this, or so much else that there is no room.
+  public borrowing func send(_ bytes: RawSpan, to path: String) -> Bool {
+    // SAFETY: the kernel copies the bytes and the path before the call returns.
+    let sent = unsafe bytes.withUnsafeBytes { buffer in
+      unsafe poolbus_send_datagram(descriptor.raw, path, buffer.baseAddress, buffer.count)
+    }
+    return sent >= 0 || Errno(rawValue: errno) == .resourceTemporarilyUnavailable
+  }
+
+  /// Takes the next datagram, cut to the buffer's size.
+  ///
+  /// - Returns: the bytes taken, or nil if nothing waits.
+  public borrowing func receive(into buffer: inout MutableRawSpan) -> Int? {
+    // SAFETY: the kernel writes into the buffer, whose length goes with it.
+    let count = unsafe buffer.withUnsafeMutableBytes { buffer in
+      unsafe recv(descriptor.raw, buffer.baseAddress, buffer.count, 0)
+    }
+    return count >= 0 ? count : nil
+  }
+}

@@ -1,0 +1,39 @@
+import Foundation
+import HandleTransport
+import Testing
+
+@Suite struct BellTests {
+  private func path() -> String { "\(NSTemporaryDirectory())pb-\(UUID().uuidString.prefix(8)).sock" }
+
+  @Test func aHandleRingsTheBellItIsSentTo() throws {
+    let (bell, other) = (try Bell(at: path()), try Bell(at: path()))
+    let ringer = try BellRinger()
+    #expect(ring(bell.path, ringer, [1, 2, 3]))
+    #expect(next(bell) == [1, 2, 3])
+    #expect(next(bell) == nil && next(other) == nil)
+    #expect(ringer.sentCount == 1 && ringer.sentByteCount == 3)
+  }
+
+  @Test func whereThereIsNoBellNothingRings() throws {
+    let path = path()
+    let ringer = try BellRinger()
+    #expect(!ring(path, ringer, [1]))
+    #expect(ringer.sentCount == 0 && ringer.sentByteCount == 0)
+    #expect(throws: TransportError.self) { _ = try Bell(at: "/nowhere/at/all") }
+    #expect(throws: TransportError.self) { _ = try Bell(at: "") }
+  }
+
+  private func ring(_ path: String, _ ringer: BellRinger, _ bytes: [UInt8]) -> Bool {
+    let span = bytes.span
+    // SAFETY: an array of bytes has no padding.
+    return ringer.ring(path, with: unsafe span.bytes)
+  }
+
+  private func next(_ bell: Bell) -> [UInt8]? {
+    var buffer = [UInt8](repeating: 0, count: 64)
+    var span = buffer.mutableSpan
+    // SAFETY: an array of bytes has no padding.
+    var bytes = unsafe span.mutableBytes
+    return bell.receive(into: &bytes).map { Array(buffer.prefix($0)) }
+  }
+}
