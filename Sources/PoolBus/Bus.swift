@@ -60,7 +60,7 @@ public final class Bus: Sendable {
   ) async throws -> Publisher {
     let topic = try TopicName(topic)
     let core = try await node.openPublisher(
-      topic, options: options, contribution: contribution, handles: try node.membership.handleSender())
+      topic, options: options, contribution: contribution, announcer: try node.membership.announcer())
     return Publisher(core)
   }
 
@@ -97,7 +97,7 @@ public final class Bus: Sendable {
   /// The node's books at this moment.
   public func inspect() async throws -> PoolSnapshot { try await node.inspect() }
 
-  /// Handles that this process has sent over ZeroMQ, and their bytes.
+  /// Handles that this process has sent, and their bytes.
   public var sentHandles: (count: UInt64, byteCount: UInt64) { node.membership.sent }
 
   /// Closes every publisher and subscriber of this bus, and the node if it is embedded here. Samples and loans that are

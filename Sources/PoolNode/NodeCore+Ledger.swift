@@ -28,8 +28,10 @@ extension NodeCore {
         }
         if !record.isClosed, !isGivenUp {
           subscriptions[subscription]?.streams.insert(stream)
+          let listener = observes ? nil : subscriptions[subscription]?.client
           let joined = SubscriberJoined(
-            stream: stream, subscription: subscription, joins: record.joins, observes: observes)
+            stream: stream, subscription: subscription, joins: record.joins, observes: observes,
+            bell: listener.map { bell(of: $0) } ?? "")
           actions.append(.send(.subscriberJoined(joined), to: record.client, attaching: .wakePage(subscription)))
         }
 

@@ -149,7 +149,7 @@ extension NodeCore {
     clients[client]?.hasGreeted = true
     let welcome = Welcome(
       client: client, contribution: configuration.contribution, handleEndpoint: handleEndpoint(of: client),
-      life: life, isEmbedded: configuration.isEmbedded)
+      life: life, isEmbedded: configuration.isEmbedded, bell: bell(of: client))
     return [.send(.welcome(welcome), to: client)]
   }
 

@@ -222,7 +222,7 @@ final class NodeLoop {
     }
     try? poller.remove(connection.socket.raw)
     connection.close(&buffer)
-    HandleSockets.remove(beside: listener.path, client: connection.id)
+    HandleSockets.remove(beside: listener.path, client: connection.id, life: core.life)
     perform(core.clientLeft(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
   }
 
@@ -236,7 +236,7 @@ final class NodeLoop {
     if connection.isOpen { try? poller.remove(connection.socket.raw) }
     try? poller.remove(connection.process.raw)
     connections[connection.id] = nil
-    HandleSockets.remove(beside: listener.path, client: connection.id)
+    HandleSockets.remove(beside: listener.path, client: connection.id, life: core.life)
     perform(core.clientDied(connection.id, contents: segments, now: Clock.monotonicNanoseconds))
     listen()
     logger.debug("client ended", metadata: ["client": "\(connection.id.rawValue)"])

@@ -121,9 +121,11 @@ import Vocabulary
   ]
   static let nodeTexts: [(wrap: @Sendable ([UInt8]) -> [UInt8], name: String)] = [
     ({ Wire.bytes(1, Wire.bytes(3, $0)) }, "Welcome.handle_endpoint"),
+    ({ Wire.bytes(1, Wire.bytes(6, $0)) }, "Welcome.bell"),
     ({ Wire.bytes(2, Wire.bytes(3, $0)) }, "Refusal.message"),
     ({ Wire.bytes(5, Wire.bytes(3, $0)) }, "StreamIntroduced.topic"),
     ({ Wire.bytes(5, Wire.bytes(4, $0)) }, "StreamIntroduced.handle_endpoint"),
+    ({ Wire.bytes(13, Wire.bytes(5, $0)) }, "SubscriberJoined.bell"),
     ({ Wire.bytes(12, Wire.bytes(3, Wire.bytes(12, $0))) }, "PoolRow.huge_pages"),
     ({ Wire.bytes(12, Wire.bytes(4, Wire.bytes(2, $0))) }, "ClientRow.name"),
     ({ Wire.bytes(12, Wire.bytes(5, Wire.bytes(1, $0))) }, "TopicRow.topic"),

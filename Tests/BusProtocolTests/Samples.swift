@@ -125,7 +125,8 @@ struct Samples {
     }
     return refusals + [
       .welcome(
-        Welcome(client: id(), contribution: uint64(), handleEndpoint: text(), life: life(), isEmbedded: bool())),
+        Welcome(
+          client: id(), contribution: uint64(), handleEndpoint: text(), life: life(), isEmbedded: bool(), bell: text())),
       .publisherOpened(PublisherOpened(request: uint64(from: 1), stream: id(), quota: uint64())),
       .subscribed(Subscribed(request: uint64(from: 1), subscription: id())),
       .streamIntroduced(
@@ -140,7 +141,8 @@ struct Samples {
         SegmentHanded(
           subscription: id(), stream: id(), segment: segment(), capacity: capacity(), warm: bool(), place: uint32())),
       .segmentSealed(SegmentSealed(subscription: id(), stream: id(), segment: segment(), slots: uint32())),
-      .subscriberJoined(SubscriberJoined(stream: id(), subscription: id(), joins: uint64(), observes: bool())),
+      .subscriberJoined(
+        SubscriberJoined(stream: id(), subscription: id(), joins: uint64(), observes: bool(), bell: text())),
       .segmentPromised(SegmentPromised(stream: id(), segment: id(), subscription: id(), place: uint32())),
       .retention(id(), isRetained: bool()),
       .subscriberLeft(id(), stream: id(), Departure.allCases.randomElement(using: &generator)!),

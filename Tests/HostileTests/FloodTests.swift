@@ -1,7 +1,9 @@
 import CPeer
 import Foundation
 import Glibc
+import HandleTransport
 import PoolNode
+import TestSupport
 import Testing
 import Vocabulary
 
@@ -101,6 +103,23 @@ extension Hostile {
             return true
           } catch is Unexpected { return false }
         }
+      }
+    }
+
+    /// Whoever publishes where others listen is told of their bells.
+    @Test func ringsWithoutEnd() async throws {
+      try await Bystanders.with(pattern: "**") { bystanders in
+        let liar = try await Liar.join(bystanders.socket)
+        let stream = try await liar.openPublisher("liar/a")
+        let bell = try await liar.hear(.subscriberJoined).text(5)
+        let ringer = try BellRinger()
+        let nonsense = (0..<300).map { _ in UInt8.random(in: 0...255) }
+        for handle in [[], [0], nonsense, Wire.fixed64(1, stream), Wire.fixed64(1, bystanders.stream.rawValue)] {
+          // SAFETY: an array of bytes has no padding.
+          for _ in 0..<50_000 { #expect(ringer.ring(bell, with: unsafe handle.span.bytes)) }
+          try await bystanders.areUnharmed()
+        }
+        #expect(bystanders.strange == 0, "a handle invents nothing")
       }
     }
 

@@ -1,8 +1,5 @@
 import BusProtocol
 import Foundation
-import HandleTransport
-import Logging
-import PoolNode
 import Testing
 
 @testable import PoolBus
@@ -10,61 +7,6 @@ import Testing
 /// A loan that is out while its node is replaced lies in a segment of the earlier one's, in which the new node can't say
 /// that it takes nothing more: what is published from it is delivered, or fails.
 @Suite struct OutlivingLoanTests {
-  /// A publisher and a subscriber that have lived through a restart, and the publisher's loan that has, too.
-  private final class Place {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
-    private let transport = InProcessTransport()
-    private(set) var node: Node?
-    private(set) var buses: [Bus] = []
-    private var events: [AsyncStream<NodeEvent>.AsyncIterator] = []
-
-    func join() async throws -> Bus {
-      let configuration = BusConfiguration(socketPath: "\(directory)/node.sock", embeddedNode: nil)
-      let bus = try await Bus.connect(configuration, transport: transport)
-      buses.append(bus)
-      events.append(bus.nodeEvents.makeAsyncIterator())
-      return bus
-    }
-
-    func startNode() throws {
-      node = try Node.start(
-        NodeConfiguration(socketPath: "\(directory)/node.sock", contribution: 16 << 20),
-        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-    }
-
-    func stopNode() async {
-      node?.stop()
-      await node?.waitUntilStopped()
-      node = nil
-    }
-
-    /// Waits until a client says so of its node.
-    func wait(_ client: Int, until isExpected: (NodeEvent) -> Bool) async throws {
-      var iterator = events[client]
-      while let event = await iterator.next(isolation: nil) {
-        if isExpected(event) {
-          events[client] = iterator
-          return
-        }
-      }
-      throw Missing()
-    }
-
-    func restartNode() async throws {
-      await stopNode()
-      try startNode()
-      for client in buses.indices { try await wait(client) { if case .rejoined = $0 { true } else { false } } }
-    }
-
-    func end() async throws {
-      for bus in buses { await bus.close() }
-      await stopNode()
-      try FileManager.default.removeItem(atPath: directory)
-    }
-  }
-
-  private struct Missing: Error {}
-
   /// The node ends the connection of the publisher's client, as of one that breaks the protocol.
   private func endConnection(of publisher: Publisher) { publisher.core.node.send(.hello(Hello(name: "twice"))) }
 

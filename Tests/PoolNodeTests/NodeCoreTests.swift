@@ -147,7 +147,8 @@ import Vocabulary
     let stream = try world.openPublisher(publisher, "a")
     let joining = world.tell(subscriber, .subscribe(.test("a")))
     let subscription = try #require(joining.subscribed)
-    let joined = SubscriberJoined(stream: stream, subscription: subscription, joins: 1, observes: false)
+    let joined = SubscriberJoined(
+      stream: stream, subscription: subscription, joins: 1, observes: false, bell: world.core.bell(of: subscriber))
     #expect(joining.contains(.send(.subscriberJoined(joined), to: publisher, attaching: .wakePage(subscription))))
     let leaving = world.die(subscriber)
     #expect(leaving.contains(.send(.subscriberLeft(subscription, stream: stream, .died), to: publisher)))

@@ -31,7 +31,7 @@ struct Report {
       ]
     }
     let rows: [(title: String, value: UInt64)] = [
-      ("handles sent over ZeroMQ", handles.count), ("handle bytes sent", handles.byteCount),
+      ("handles sent", handles.count), ("handle bytes sent", handles.byteCount),
       ("segments leased", pool.segmentsLeased), ("segments recycled", pool.segmentsRecycled),
       ("segments reclaimed", pool.segmentsReclaimed), ("pool bytes", pool.contribution),
       ("pool bytes still held", pool.contribution - pool.free),

@@ -40,15 +40,18 @@ public struct Welcome: Hashable, Sendable {
   public var life: NodeLife
   /// The node runs within an application, and ends with it.
   public var isEmbedded: Bool
+  /// The path where this client's bell shall be.
+  public var bell: String
 
   public init(
-    client: ClientID, contribution: UInt64, handleEndpoint: String, life: NodeLife, isEmbedded: Bool
+    client: ClientID, contribution: UInt64, handleEndpoint: String, life: NodeLife, isEmbedded: Bool, bell: String
   ) {
     self.client = client
     self.contribution = contribution
     self.handleEndpoint = handleEndpoint
     self.life = life
     self.isEmbedded = isEmbedded
+    self.bell = bell
   }
 }
 
@@ -219,12 +222,15 @@ public struct SubscriberJoined: Hashable, Sendable {
   public var joins: UInt64
   /// It wants every handle, and holds nothing.
   public var observes: Bool
+  /// The path of its client's bell; there need not be one.
+  public var bell: String
 
-  public init(stream: StreamID, subscription: SubscriptionID, joins: UInt64, observes: Bool) {
+  public init(stream: StreamID, subscription: SubscriptionID, joins: UInt64, observes: Bool, bell: String) {
     self.stream = stream
     self.subscription = subscription
     self.joins = joins
     self.observes = observes
+    self.bell = bell
   }
 }
 

@@ -79,7 +79,7 @@ extension Welcome {
     self.init(
       client: try fields.id("client"), contribution: try fields.uint64("contribution"),
       handleEndpoint: try fields.text("handle_endpoint", limit: maximumTextByteCount), life: life,
-      isEmbedded: try fields.bool("embedded"))
+      isEmbedded: try fields.bool("embedded"), bell: try fields.text("bell", limit: maximumTextByteCount))
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -88,6 +88,7 @@ extension Welcome {
     try fields.put("handle_endpoint", handleEndpoint, limit: maximumTextByteCount)
     try fields.put("life", life.rawValue)
     try fields.put("embedded", isEmbedded)
+    try fields.put("bell", bell, limit: maximumTextByteCount)
   }
 }
 
@@ -150,7 +151,7 @@ extension SubscriberJoined {
   fileprivate init(_ fields: MessageReader) throws(ProtocolError) {
     self.init(
       stream: try fields.id("stream"), subscription: try fields.id("subscription"), joins: try fields.uint64("joins"),
-      observes: try fields.bool("observes"))
+      observes: try fields.bool("observes"), bell: try fields.text("bell", limit: maximumTextByteCount))
   }
 
   fileprivate func write(to fields: MessageWriter) throws(ProtocolError) {
@@ -158,6 +159,7 @@ extension SubscriberJoined {
     try fields.putID("subscription", subscription)
     try fields.put("joins", joins)
     try fields.put("observes", observes)
+    try fields.put("bell", bell, limit: maximumTextByteCount)
   }
 }
 

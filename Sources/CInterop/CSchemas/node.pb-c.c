@@ -3869,7 +3869,7 @@ const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
   (ProtobufCMessageInit) poolbus__node_message__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__welcome__field_descriptors[5] =
+static const ProtobufCFieldDescriptor poolbus__welcome__field_descriptors[6] =
 {
   {
     "client",
@@ -3931,8 +3931,21 @@ static const ProtobufCFieldDescriptor poolbus__welcome__field_descriptors[5] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bell",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__Welcome, bell),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__welcome__field_indices_by_name[] = {
+  5,   /* field[5] = bell */
   0,   /* field[0] = client */
   1,   /* field[1] = contribution */
   4,   /* field[4] = embedded */
@@ -3942,7 +3955,7 @@ static const unsigned poolbus__welcome__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__welcome__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor poolbus__welcome__descriptor =
 {
@@ -3952,7 +3965,7 @@ const ProtobufCMessageDescriptor poolbus__welcome__descriptor =
   "Poolbus__Welcome",
   "poolbus",
   sizeof(Poolbus__Welcome),
-  5,
+  6,
   poolbus__welcome__field_descriptors,
   poolbus__welcome__field_indices_by_name,
   1,  poolbus__welcome__number_ranges,
@@ -4292,7 +4305,7 @@ const ProtobufCMessageDescriptor poolbus__stream_ended__descriptor =
   (ProtobufCMessageInit) poolbus__stream_ended__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descriptors[4] =
+static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descriptors[5] =
 {
   {
     "stream",
@@ -4342,8 +4355,21 @@ static const ProtobufCFieldDescriptor poolbus__subscriber_joined__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bell",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__SubscriberJoined, bell),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__subscriber_joined__field_indices_by_name[] = {
+  4,   /* field[4] = bell */
   2,   /* field[2] = joins */
   3,   /* field[3] = observes */
   0,   /* field[0] = stream */
@@ -4352,7 +4378,7 @@ static const unsigned poolbus__subscriber_joined__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__subscriber_joined__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor =
 {
@@ -4362,7 +4388,7 @@ const ProtobufCMessageDescriptor poolbus__subscriber_joined__descriptor =
   "Poolbus__SubscriberJoined",
   "poolbus",
   sizeof(Poolbus__SubscriberJoined),
-  4,
+  5,
   poolbus__subscriber_joined__field_descriptors,
   poolbus__subscriber_joined__field_indices_by_name,
   1,  poolbus__subscriber_joined__number_ranges,

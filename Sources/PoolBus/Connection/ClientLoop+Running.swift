@@ -11,6 +11,7 @@ extension ClientLoop {
     static let node: UInt64 = 0
     static let wake: UInt64 = 1
     static let handles: UInt64 = 2
+    static let bell: UInt64 = 3
   }
 
   func run() {
@@ -24,15 +25,22 @@ extension ClientLoop {
       try poller.add(executor.descriptor, token: Token.wake, .readable)
       executor.begin()
       var isWatchingHandles = false
+      var bell: Bell?
       var waitsToSend = false
       var search: Search?
 
       loop: while true {
-        var hasNews = false
+        var (hasNews, isRung) = (false, false)
         let timeout = timeout(recheck: doorbells.recheckInterval, search: connection == nil ? search : nil)
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready in
           if ready.token == Token.wake { executor.clear() }
           if ready.token == Token.node { hasNews = true }
+          if ready.token == Token.bell { isRung = true }
+        }
+        // First, as somebody is waiting for this.
+        if isRung, let bell {
+          doorbells.answer(bell)
+          executor.runJobs()
         }
         if hasNews, let current = connection, let error = try receive(from: current, into: &buffer, doorbells) {
           loss = error
@@ -68,6 +76,11 @@ extension ClientLoop {
         if isWaiting != waitsToSend, let connection {
           waitsToSend = isWaiting
           try poller.modify(connection.socket.raw, token: Token.node, isWaiting ? [.readable, .writable] : .readable)
+        }
+        if let hung = membership.bell, hung !== bell {
+          if let bell { try? poller.remove(bell.descriptor) }
+          try poller.add(hung.descriptor, token: Token.bell, .readable)
+          bell = hung
         }
         if !isWatchingHandles, let descriptor = doorbells.descriptor {
           try poller.add(descriptor, token: Token.handles, .readable)

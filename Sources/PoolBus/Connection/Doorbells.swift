@@ -101,22 +101,38 @@ final class Doorbells {
       // SAFETY: an array of bytes has no padding.
       var bytes = unsafe span.mutableBytes
       guard let count = receiver.receive(into: &bytes) else { return }
-      // Nonsense on the wire rings no bell, and harms nobody. A doorbell's stream is all that its subscribers need.
-      guard let id = stream(count), let stream = streams[id] else { continue }
-      let handle = hasObservers ? handle(count) : nil
-      // By index: an unspecialized iterator, as in a debug build, allocates, and this is done per handle.
-      var index = 0
-      while index < stream.subscriptions.count {
-        if let observer = stream.subscriptions[index].observer {
-          if let handle { observer.add(handle, topic: stream.topic) }
-        } else {
-          // At every handle: who was rung by the one before may have read all and be asleep again.
-          stream.subscriptions[index].ring(for: id)
-        }
-        index += 1
-      }
-      rung()
+      if take(count, observed: hasObservers) { rung() }
     }
+  }
+
+  /// Takes the next handle that waits at the bell, as ``drain(_:)``; whatever else waits there, the poller tells.
+  func answer(_ bell: Bell) {
+    var span = buffer.mutableSpan
+    // SAFETY: an array of bytes has no padding.
+    var bytes = unsafe span.mutableBytes
+    // Observers get theirs over ZeroMQ.
+    if let count = bell.receive(into: &bytes) { _ = take(count, observed: false) }
+  }
+
+  /// Wakes whom the handle in the buffer's first bytes concerns.
+  ///
+  /// - Returns: false if it is none: nonsense on the wire rings nobody, and harms nobody.
+  private func take(_ byteCount: Int, observed: Bool) -> Bool {
+    // A doorbell's stream is all that its subscribers need.
+    guard let id = stream(byteCount), let stream = streams[id] else { return false }
+    let handle = observed ? handle(byteCount) : nil
+    // By index: an unspecialized iterator, as in a debug build, allocates, and this is done per handle.
+    var index = 0
+    while index < stream.subscriptions.count {
+      if let observer = stream.subscriptions[index].observer {
+        if let handle { observer.add(handle, topic: stream.topic) }
+      } else {
+        // At every handle: who was rung by the one before may have read all and be asleep again.
+        stream.subscriptions[index].ring(for: id)
+      }
+      index += 1
+    }
+    return true
   }
 
   /// The stream of the handle that is in the buffer's first bytes.

@@ -5,7 +5,7 @@ import Platform
 import Synchronization
 import Vocabulary
 
-/// What a client is to its node at present, its one socket for handles, and who wants to know when that changes.
+/// What a client is to its node at present, its sockets for handles, and who wants to know when that changes.
 final class Membership: Sendable {
   private let transport: any HandleTransport
   private let socketPath: String
@@ -14,7 +14,8 @@ final class Membership: Sendable {
 
   private struct State {
     var welcome: Welcome?
-    var sender: (any HandleSender)?
+    var announcer: Announcer?
+    var bell: Bell?
     var observers: [UInt64: AsyncStream<NodeEvent>.Continuation] = [:]
     var lastObserver: UInt64 = 0
     var hasEnded = false
@@ -28,31 +29,33 @@ final class Membership: Sendable {
 
   var welcome: Welcome? { state.withLock { $0.welcome } }
 
-  /// The node, perhaps a new one, has let this client in: publish handles where it says.
+  /// The node, perhaps a new one, has let this client in: publish handles where it says, and be rung there.
   func welcomed(_ welcome: Welcome) {
-    let sender = state.withLock { state in
+    let (announcer, hasBell) = state.withLock { state in
       state.welcome = welcome
-      return state.sender
+      return (state.announcer, state.bell != nil)
     }
+    if hasBell { hangBell(at: welcome.bell) }
     do {
-      try sender?.move(to: welcome.handleEndpoint)
-      if sender != nil { SocketFile.share(welcome.handleEndpoint, as: socketPath) }
+      try announcer?.move(to: welcome.handleEndpoint)
+      if announcer != nil { SocketFile.share(welcome.handleEndpoint, as: socketPath) }
     } catch {
       // Subscribers look into their segments by themselves, if less promptly.
       logger.warning("handles can't be published where the node says: \(error)")
     }
   }
 
-  /// One socket for all publishers of a process, made with the first.
-  func handleSender() throws(BusError) -> any HandleSender {
+  /// One for all publishers of a process, made with the first.
+  func announcer() throws(BusError) -> Announcer {
     try state.withLock { state throws(BusError) in
-      if let sender = state.sender { return sender }
+      if let announcer = state.announcer { return announcer }
       guard let endpoint = state.welcome?.handleEndpoint else { throw .nodeLost }
       do {
-        let made = try transport.sender(at: endpoint)
+        let sender = try transport.sender(at: endpoint)
         // Whoever may join the node may listen, also other users.
         SocketFile.share(endpoint, as: socketPath)
-        state.sender = made
+        let made = Announcer(sender, try? BellRinger())
+        state.announcer = made
         return made
       } catch {
         throw .cannotJoin("handles can't be published at \(endpoint): \(error)")
@@ -60,12 +63,31 @@ final class Membership: Sendable {
     }
   }
 
-  /// Handles that were sent, and their bytes.
-  var sent: (count: UInt64, byteCount: UInt64) {
-    state.withLock { ($0.sender?.sentCount ?? 0, $0.sender?.sentByteCount ?? 0) }
+  /// Where publishers ring this client; nil if nowhere.
+  var bell: Bell? { state.withLock { $0.bell } }
+
+  /// Lets publishers ring this client, before it is known to any.
+  func hangBell() {
+    guard bell == nil, let path = welcome?.bell else { return }
+    hangBell(at: path)
   }
 
-  func closeSender() { state.withLock { $0.sender }?.close() }
+  private func hangBell(at path: String) {
+    guard !path.isEmpty, bell?.path != path else { return }
+    do {
+      let bell = try Bell(at: path)
+      SocketFile.share(file: path, as: socketPath)
+      state.withLock { $0.bell = bell }
+    } catch {
+      // ZeroMQ wakes it then.
+      logger.debug("there is no bell where the node says: \(error)")
+    }
+  }
+
+  /// Handles that were sent, and their bytes.
+  var sent: (count: UInt64, byteCount: UInt64) { state.withLock { $0.announcer }?.sent ?? (0, 0) }
+
+  func closeSender() { state.withLock { $0.announcer }?.close() }
 
   // MARK: - Events
 

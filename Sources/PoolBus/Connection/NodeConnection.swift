@@ -57,7 +57,7 @@ final class NodeConnection: Sendable {
   }
 
   func openPublisher(
-    _ topic: TopicName, options: PublisherOptions, contribution: UInt64, handles: any HandleSender
+    _ topic: TopicName, options: PublisherOptions, contribution: UInt64, announcer: Announcer
   ) async throws -> PublisherCore {
     let request = nextRequest()
     let message = ClientMessage.openPublisher(
@@ -66,7 +66,7 @@ final class NodeConnection: Sendable {
       guard case .publisherOpened(let opened) = answer else { return nil }
       let core = PublisherCore(
         topic: topic, stream: opened.stream, limit: Int(clamping: min(opened.quota, contribution)),
-        whenFull: options.whenFull, node: self, handles: handles)
+        whenFull: options.whenFull, node: self, announcer: announcer)
       loop.add(core, retention: options.retention)
       return core
     }
@@ -83,6 +83,7 @@ final class NodeConnection: Sendable {
         backlog: options.backlogLimit))
     // An observer has no wake page: it is sent every handle.
     let doze = observer == nil ? try Doze() : nil
+    if observer == nil { membership.hangBell() }
     return try await loop.ask(request: request, message, descriptor: doze?.descriptor, again: true) { [loop] answer in
       guard case .subscribed(let subscribed) = answer else { return nil }
       // Registered before the next packet is read: what follows speaks of this subscription.

@@ -7,6 +7,8 @@ struct Listeners {
   private struct Listener {
     let subscription: SubscriptionID
     let page: WakePageView
+    /// Where its client is rung; empty if nowhere.
+    let bell: String
     /// The last sleep for which it was rung, and when: nanoseconds since 1970.
     var rung: (sleep: UInt64, time: UInt64) = (0, 0)
     /// Where its page speaks of a segment.
@@ -52,7 +54,7 @@ struct Listeners {
     if joined.observes {
       observers.insert(joined.subscription)
     } else if let page {
-      listeners.append(Listener(subscription: joined.subscription, page: page))
+      listeners.append(Listener(subscription: joined.subscription, page: page, bell: joined.bell))
     } else {
       silent.insert(joined.subscription)
     }
@@ -98,15 +100,23 @@ struct Listeners {
   ///
   /// - Parameter now: nanoseconds since 1970.
   mutating func mustBeRung(now: UInt64) -> Bool {
-    if !observers.isEmpty || !silent.isEmpty { return true }
+    var mustRing = callsAll
     // Neither `contains(where:)`, which allocates as long as it is not specialized, as in a debug build; nor the array
     // itself, which would copy each to look at it.
     var listeners = listeners.mutableSpan
-    var mustRing = false
-    for index in listeners.indices where listeners[index].mustBeRung(now: now) {
-      // A handle goes to all who listen.
-      mustRing = true
-    }
+    for index in listeners.indices where listeners[index].mustBeRung(now: now) { mustRing = true }
     return mustRing
   }
+
+  /// Whom ``mustBeRung(now:)`` has found at that time.
+  @inline(never)
+  func calls(at now: UInt64) -> Calls {
+    var calls = Calls()
+    if callsAll { calls.callAll() }
+    let listeners = listeners.span
+    for index in listeners.indices where listeners[index].rung.time == now { calls.call(listeners[index].bell) }
+    return calls
+  }
+
+  private var callsAll: Bool { !observers.isEmpty || !silent.isEmpty }
 }

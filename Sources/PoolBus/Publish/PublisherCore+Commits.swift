@@ -1,5 +1,4 @@
 import BusProtocol
-import HandleTransport
 import PooledMemory
 import Vocabulary
 
@@ -25,7 +24,7 @@ extension PublisherCore {
         stream: stream, segment: segment.log.identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
         publishTime: now)
     }
-    if let handle { send(handle) }
+    if let handle { announce(handle) }
   }
 
   /// Commits a whole batch: one look at the clock, one commit, one handle at most.
@@ -43,7 +42,7 @@ extension PublisherCore {
         stream: stream, segment: segment.log.identity, slot: slot, sequence: state.nextSequence &- 1,
         byteCount: UInt64(run.byteCount), publishTime: now)
     }
-    if let handle { send(handle) }
+    if let handle { announce(handle) }
   }
 
   /// Refuses what nobody would take any more, and has its room back.
@@ -78,13 +77,9 @@ extension PublisherCore {
     throw .nodeLost
   }
 
-  private func send(_ handle: Handle) {
-    var bytes = InlineArray<64, UInt8>(repeating: 0)
-    var span = bytes.mutableSpan
-    // SAFETY: an array of bytes has no padding.
-    var room = unsafe span.mutableBytes
-    let count = HandleCodec.encode(handle, into: &room)
-    handles.send(room.bytes.extracting(first: count))
+  @inline(never)
+  private func announce(_ handle: Handle) {
+    announcer.announce(handle, to: state.withLock { $0.listeners.calls(at: handle.publishTime) })
   }
 
   func cancel(_ reservation: Reservation, in segment: LeasedSegment) {

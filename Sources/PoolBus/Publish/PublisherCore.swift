@@ -1,5 +1,4 @@
 import BusProtocol
-import HandleTransport
 import Platform
 import PooledMemory
 import Synchronization
@@ -16,7 +15,7 @@ final class PublisherCore: Sendable {
   let limit: Int
   let whenFull: FullPolicy
   let node: NodeConnection
-  let handles: any HandleSender
+  let announcer: Announcer
   /// By the monotonic clock.
   let opened = Clock.monotonicNanoseconds
   let state = Mutex(State())
@@ -82,14 +81,14 @@ final class PublisherCore: Sendable {
 
   init(
     topic: TopicName, stream: StreamID, limit: Int, whenFull: FullPolicy, node: NodeConnection,
-    handles: any HandleSender
+    announcer: Announcer
   ) {
     self.topic = topic
     self.stream = stream
     self.limit = SegmentLayout.wholePages(limit)
     self.whenFull = whenFull
     self.node = node
-    self.handles = handles
+    self.announcer = announcer
   }
 
   // MARK: - Loaning

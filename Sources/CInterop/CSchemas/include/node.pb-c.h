@@ -606,10 +606,14 @@ struct  Poolbus__Welcome
    * it runs within an application, and ends with it
    */
   protobuf_c_boolean embedded;
+  /*
+   * where this client may bind a SOCK_DGRAM socket, to be rung there when it sleeps
+   */
+  char *bell;
 };
 #define POOLBUS__WELCOME__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__welcome__descriptor) \
-    , 0, 0, (char *)protobuf_c_empty_string, 0, 0 }
+    , 0, 0, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
 
 
 struct  Poolbus__Refusal
@@ -714,10 +718,14 @@ struct  Poolbus__SubscriberJoined
    * wants every handle, and holds nothing
    */
   protobuf_c_boolean observes;
+  /*
+   * its client's: a datagram there is as good as a handle, if somebody receives it
+   */
+  char *bell;
 };
 #define POOLBUS__SUBSCRIBER_JOINED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__subscriber_joined__descriptor) \
-    , 0, 0, 0, 0 }
+    , 0, 0, 0, 0, (char *)protobuf_c_empty_string }
 
 
 struct  Poolbus__SubscriberLeft

@@ -1,0 +1,69 @@
+import BusProtocol
+import HandleTransport
+import Platform
+
+/// Announces what a client's publishers have committed: by a handle at the bells of those who sleep, or by one over ZeroMQ
+/// to all who listen.
+final class Announcer: Sendable {
+  private let handles: any HandleSender
+  /// Nil if there was no descriptor for it: then ZeroMQ takes every handle.
+  private let ringer: BellRinger?
+
+  init(_ handles: any HandleSender, _ ringer: BellRinger?) {
+    self.handles = handles
+    self.ringer = ringer
+  }
+
+  func announce(_ handle: Handle, to calls: Calls) {
+    var bytes = InlineArray<64, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    // SAFETY: an array of bytes has no padding.
+    var room = unsafe span.mutableBytes
+    let count = HandleCodec.encode(handle, into: &room)
+    announce(room.bytes.extracting(first: count), to: calls)
+  }
+
+  private func announce(_ handle: RawSpan, to calls: Calls) {
+    var reachesAll = !calls.needZeroMQ
+    for index in 0..<calls.count {
+      guard let bell = calls.bells[index] else { continue }
+      if ringer?.ring(bell, with: handle) != true { reachesAll = false }
+    }
+    if !reachesAll { handles.send(handle) }
+  }
+
+  /// The node, perhaps a new one, wants the handles that go over ZeroMQ to come from there.
+  func move(to endpoint: String) throws(TransportError) { try handles.move(to: endpoint) }
+
+  /// Handles that were sent, and their bytes.
+  var sent: (count: UInt64, byteCount: UInt64) {
+    (handles.sentCount + (ringer?.sentCount ?? 0), handles.sentByteCount + (ringer?.sentByteCount ?? 0))
+  }
+
+  /// Handles that went to all who listen.
+  var sentOverZeroMQ: UInt64 { handles.sentCount }
+
+  /// Nothing goes over ZeroMQ any more.
+  func close() { handles.close() }
+}
+
+/// Who is to be told of a commit.
+struct Calls {
+  /// So many sleepers are rung one by one, at their clients' bells; more are cheaper to reach all at once.
+  static let most = 8
+
+  private(set) var bells = InlineArray<8, String?>(repeating: nil)
+  private(set) var count = 0
+  /// Somebody wants every handle, has no bell, or is one too many.
+  private(set) var needZeroMQ = false
+
+  mutating func callAll() { needZeroMQ = true }
+
+  /// - Parameter bell: of the client; once for all of its subscriptions, as it looks at each.
+  mutating func call(_ bell: String) {
+    guard !bell.isEmpty, count < Self.most else { return callAll() }
+    for index in 0..<count where bells[index] == bell { return }
+    bells[count] = bell
+    count += 1
+  }
+}
