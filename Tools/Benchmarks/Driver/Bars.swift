@@ -60,6 +60,11 @@ struct Bar: Sendable {
         $0.latency(ours, 64, .block) / $0.latency("handle", 64, .block)
       },
     ]
+    + [System.Mode.block, .adaptive].map { mode in
+      Bar(title: "\(mode) 64 B latency to a sleeper / bare ZeroMQ handle", limit: .atMost(0.5)) {
+        $0.wake(ours, mode) / $0.wake("handle", .block)
+      }
+    }
     + System.Mode.allCases.map { mode in
       Bar(title: "\(mode) latency untouched, 64 MiB / 64 B", limit: .atMost(1.1)) {
         $0.latency(ours, 64 << 20, mode, isTouched: false) / $0.latency(ours, 64, mode, isTouched: false)
@@ -125,6 +130,10 @@ extension Results {
 
   func latency(_ system: String, _ size: Int, _ mode: System.Mode, isTouched: Bool = true) -> Double {
     median(system, .latency, .p50, Configuration(size: size, isTouched: isTouched, mode: mode)) ?? .nan
+  }
+
+  func wake(_ system: String, _ mode: System.Mode) -> Double {
+    median(system, .wake, .p50, Configuration(size: 64, mode: mode, pause: Runner.pause)) ?? .nan
   }
 
   /// Messages a second; in the mode that is best for the system, if any will do.

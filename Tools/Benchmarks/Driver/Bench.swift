@@ -57,8 +57,13 @@ struct Bench: AsyncParsableCommand {
 /// The kinds of work that are measured.
 enum Work: String, CaseIterable, Codable, ExpressibleByArgument {
   case latency, throughput
+  /// Latency of a message that comes alone, to a reader that sleeps.
+  case wake
   /// One publisher to 8 subscribers at 1 MiB; 8 publishers to one subscriber at 4 KiB.
   case fans
   /// What more topics, subscribers, bytes and pool cost.
   case growth
+
+  /// Whether a ping and a pong do it.
+  var isRoundTrip: Bool { self == .latency || self == .wake }
 }

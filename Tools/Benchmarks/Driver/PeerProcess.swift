@@ -21,6 +21,7 @@ final class PeerProcess {
     words += ["--publishers", "\(configuration.publishers)", "--subscribers", "\(configuration.subscribers)"]
     words += ["--index", "\(index)", "--topics", "\(configuration.topics)"]
     if let pool = configuration.pool { words += ["--pool", "\(pool)"] }
+    if let pause = configuration.pause { words += ["--pause", "\(pause)"] }
     process.arguments = Array(words)
     process.standardInput = input
     process.standardOutput = output

@@ -11,6 +11,8 @@ struct Configuration: Codable, Hashable, Sendable {
   var topics = 1
   /// Bytes of the pool; nil leaves it to the system, which then takes what the work needs.
   var pool: Int?
+  /// Microseconds between two round trips; nil for none.
+  var pause: Int?
 }
 
 /// What a round is measured in.

@@ -12,6 +12,8 @@ struct Runner {
   static let topics = [1, 10, 100, 1_000]
   static let subscribers = [1, 2, 4, 8, 16, 32, 64]
   static let largest = 256 << 20
+  /// Microseconds after which all who wait have gone to sleep.
+  static let pause = 500
   static let pools = [64 << 20, 256 << 20, 1 << 30, 4 << 30, 8 << 30]
 
   func run(_ work: Work, into results: inout Results) throws {
@@ -32,6 +34,10 @@ struct Runner {
           turns.map { modes in modes.map { Configuration(size: size, isTouched: isTouched, mode: $0) } }
         }
       }
+    case .wake:
+      return [
+        [System.Mode.block, .adaptive].map { Configuration(size: 64, mode: $0, pause: Self.pause) }
+      ]
     case .fans:
       let modes = [System.Mode.block, .adaptive]
       return [
@@ -145,7 +151,7 @@ final class SystemRun {
         }
       }
       if system.server { server = try start("server") }
-      if work == .latency {
+      if work.isRoundTrip {
         receivers = [try start("pong")]
         senders = [try start("ping")]
       } else {
@@ -169,7 +175,7 @@ final class SystemRun {
     let sent = try senders.map { try $0.expect("done") }
     let received = try receivers.map { try $0.expect("done") }
     let serverCPU = (server?.cpu ?? 0) - serverBefore
-    return work == .latency
+    return work.isRoundTrip
       ? try latency(count, sent: sent[0], received: received[0], serverCPU: serverCPU)
       : try throughput(count, sent: sent, received: received, serverCPU: serverCPU)
   }

@@ -23,7 +23,7 @@ struct Tables {
       let floor = results.median(System.floor, work, Self.main(work), row.configuration)
       let figures: [(String, String)] =
         switch work {
-        case .latency:
+        case .latency, .wake:
           [
             ("P50", Self.spread(row, .p50, Self.time)), ("P99", Self.spread(row, .p99, Self.time)),
             ("P99.9", Self.spread(row, .p999, Self.time)),
@@ -60,11 +60,11 @@ struct Tables {
     return table.string(for: rows, style: Style.plain)
   }
 
-  static func main(_ work: Work) -> Metric { work == .latency ? .p50 : .messagesPerSecond }
+  static func main(_ work: Work) -> Metric { work.isRoundTrip ? .p50 : .messagesPerSecond }
 
   /// One figure of a measurement, for the log of a run.
   static func headline(_ measurement: Measurement) -> String {
-    measurement.work == .latency
+    measurement.work.isRoundTrip
       ? value(measurement, .p50, time) : value(measurement, .messagesPerSecond) { "\(count($0))/s" }
   }
 

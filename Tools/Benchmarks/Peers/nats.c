@@ -165,6 +165,7 @@ int main(int argc, char **argv) {
       uint64_t cpu = peer_cpu(), *samples = calloc(count, sizeof *samples);
       if (!pings) peer_say("armed");
       for (uint64_t i = 0; i < count; i++) {
+        if (pings) peer_pause(&peer);
         uint64_t start = peer_now();
         if (!pings) receive(&peer, subscription, &source);
         peer_fill(&peer, payload, ++number);

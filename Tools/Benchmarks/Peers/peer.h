@@ -33,6 +33,7 @@ struct peer {
   const char *name;  // the last component of `place`: unique to the run
   int publishers, subscribers, index, topics;
   size_t pool;  // bytes; 0 leaves it to the peer
+  int pause;    // microseconds before each round trip
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static inline void peer_fail(const char *format, ...) {
@@ -47,7 +48,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void peer_fail(con
 }
 
 static inline struct peer peer_parse(int argc, char **argv) {
-  struct peer peer = {"", 64, 1, PEER_BLOCK, "/tmp", "peer", 1, 1, 0, 1, 0};
+  struct peer peer = {"", 64, 1, PEER_BLOCK, "/tmp", "peer", 1, 1, 0, 1, 0, 0};
   if (argc < 2) peer_fail("no role");
   peer.role = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
@@ -60,6 +61,7 @@ static inline struct peer peer_parse(int argc, char **argv) {
     else if (!strcmp(argv[i], "--index")) peer.index = atoi(value);
     else if (!strcmp(argv[i], "--topics")) peer.topics = atoi(value);
     else if (!strcmp(argv[i], "--pool")) peer.pool = strtoull(value, NULL, 10);
+    else if (!strcmp(argv[i], "--pause")) peer.pause = atoi(value);
     else if (!strcmp(argv[i], "--mode"))
       peer.mode = !strcmp(value, "spin") ? PEER_SPIN : !strcmp(value, "adaptive") ? PEER_ADAPTIVE : PEER_BLOCK;
     else peer_fail("unknown option %s", argv[i]);
@@ -76,6 +78,13 @@ static inline uint64_t peer_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+// What lies between two round trips.
+static inline void peer_pause(const struct peer *peer) {
+  if (!peer->pause) return;
+  struct timespec time = {peer->pause / 1000000, peer->pause % 1000000 * 1000L};
+  nanosleep(&time, NULL);
 }
 
 static inline uint64_t peer_cpu(void) {

@@ -15,6 +15,7 @@ def arguments():
     parser.add_argument("role", choices=["ping", "pong", "source", "sink"])
     for option in "size", "touch", "publishers", "subscribers", "index", "topics":
         parser.add_argument("--" + option, type=int, default=1)
+    parser.add_argument("--pause", type=int, default=0)
     parser.add_argument("--mode", choices=["block", "spin", "adaptive"], default="block")
     parser.add_argument("--place", required=True)
     peer = parser.parse_args()
@@ -109,6 +110,8 @@ def ping(peer, send, receive):
         before, samples = cpu(), array.array("Q", bytes(8 * count))
         for index in range(count):
             number += 1
+            if peer.pause:
+                time.sleep(peer.pause / 1e6)
             start = time.monotonic_ns()
             send(number)
             receive()

@@ -74,6 +74,7 @@ static void peer_rounds_ping(const struct peer *peer) {
     for (uint64_t i = 0; i < count; i++) {
       int from = 0;
       void *payload = peer_loan();
+      peer_pause(peer);
       uint64_t start = peer_now();
       peer_fill(peer, payload, ++number);
       peer_send();

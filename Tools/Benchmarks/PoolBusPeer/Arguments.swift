@@ -42,6 +42,9 @@ struct Arguments: @unchecked Sendable {
 
   var subscriberOptions: SubscriberOptions { SubscriberOptions(waiting: mode) }
 
+  /// Sleeps for as long as a ping shall before each round trip.
+  func pause() { unsafe withUnsafePointer(to: peer) { unsafe peer_pause($0) } }
+
   func fill(_ payload: UnsafeMutableRawPointer?, _ number: UInt64) {
     unsafe withUnsafePointer(to: peer) { unsafe poolbus_fill($0, payload, number) }
   }

@@ -75,6 +75,7 @@ func ping() async throws {
       var samples = [UInt64](repeating: 0, count: count)
       for index in 0..<count {
         let number = last + UInt64(index) + 1
+        arguments.pause()
         let start = peer_now()
         if try !trySend(number, by: publisher) { try await send(number, by: publisher) }
         let answer = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
