@@ -1,33 +1,30 @@
 import Glibc
 import Vocabulary
 
-/// The sockets at which clients publish handles, and those at which they are rung: siblings of the node's own, so that its
-/// directory's permissions guard them too. A client that is killed leaves its behind; the node, which chose the path, takes it away.
+/// The sockets of clients: where they publish handles, and their bells. Siblings of the node's own, so that its directory's
+/// permissions guard them too. A client that is killed leaves its behind; the node, which chose the paths, takes them away.
 enum HandleSockets {
-  /// Room for what follows the socket path: a process, a number of 64 bits, and what tells a bell.
+  enum Kind: CaseIterable { case sender, bell }
+
+  /// Room for what follows the socket path.
   static let suffixByteCount = 32
 
   /// The node's process is in the name: a client of an earlier node that lives on keeps its own sockets, also if that was
-  /// in the same process. The rest only the client is told, so that nobody takes its place before it: the hasher's seed is
-  /// this process's secret.
-  static func path(beside socketPath: String, client: ClientID, life: NodeLife) -> String {
+  /// in the same process. The rest is told to the client, and to those who connect to this very socket, so that nobody takes
+  /// its place before it: the hasher's seed is this process's secret.
+  static func path(_ kind: Kind, beside socketPath: String, client: ClientID, life: NodeLife) -> String {
     var hasher = Hasher()
+    hasher.combine(kind)
     hasher.combine(life)
     hasher.combine(client)
     return "\(socketPath).\(getpid())-\(UInt64(UInt(bitPattern: hasher.finalize())))"
   }
 
-  /// The client's bell.
-  static func bell(beside socketPath: String, client: ClientID, life: NodeLife) -> String {
-    path(beside: socketPath, client: client, life: life) + bellSuffix
-  }
-
-  private static let bellSuffix = "b"
-
   static func remove(beside socketPath: String, client: ClientID, life: NodeLife) {
-    // SAFETY: the kernel copies the paths.
-    _ = unsafe unlink(path(beside: socketPath, client: client, life: life))
-    _ = unsafe unlink(bell(beside: socketPath, client: client, life: life))
+    for kind in Kind.allCases {
+      // SAFETY: the kernel copies the path.
+      _ = unsafe unlink(path(kind, beside: socketPath, client: client, life: life))
+    }
   }
 
   /// What clients have left, also of those that made theirs when this node had forgotten them. Called by the node that holds
@@ -44,8 +41,7 @@ enum HandleSockets {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
       guard name.hasPrefix(prefix) else { continue }
-      let client = name.dropFirst(prefix.count).dropLast(name.hasSuffix(bellSuffix) ? bellSuffix.count : 0)
-      let numbers = client.split(separator: "-", omittingEmptySubsequences: false)
+      let numbers = name.dropFirst(prefix.count).split(separator: "-", omittingEmptySubsequences: false)
       guard numbers.count == 2, numbers.allSatisfy({ UInt64($0) != nil }) else { continue }
       if let node, numbers[0] != String(node) { continue }
       _ = unsafe unlink("\(directory)/\(name)")

@@ -95,11 +95,11 @@ struct NodeCore {
   }
 
   func handleEndpoint(of client: ClientID) -> String {
-    "ipc://\(HandleSockets.path(beside: configuration.socketPath, client: client, life: life))"
+    "ipc://\(HandleSockets.path(.sender, beside: configuration.socketPath, client: client, life: life))"
   }
 
   func bell(of client: ClientID) -> String {
-    HandleSockets.bell(beside: configuration.socketPath, client: client, life: life)
+    HandleSockets.path(.bell, beside: configuration.socketPath, client: client, life: life)
   }
 
   // MARK: - Clients come and go
