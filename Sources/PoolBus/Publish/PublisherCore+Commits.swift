@@ -19,10 +19,7 @@ extension PublisherCore {
       state.nextSequence = sequence &+ 1
       try requireOpen(segment, in: &state)
       if isLast { rest(segment, in: &state) }
-      guard state.listeners.mustBeRung(now: now) else { return nil }
-      return Handle(
-        stream: stream, segment: segment.log.identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
-        publishTime: now)
+      return news(at: slot, of: segment, sequence: sequence, byteCount: byteCount, time: now, in: &state)
     }
     if let handle { announce(handle) }
   }
@@ -37,10 +34,8 @@ extension PublisherCore {
       state.nextSequence = first &+ UInt64(run.count)
       try requireOpen(segment, in: &state)
       restIfDone(segment, in: &state)
-      guard state.listeners.mustBeRung(now: now) else { return nil }
-      return Handle(
-        stream: stream, segment: segment.log.identity, slot: slot, sequence: state.nextSequence &- 1,
-        byteCount: UInt64(run.byteCount), publishTime: now)
+      return news(
+        at: slot, of: segment, sequence: state.nextSequence &- 1, byteCount: run.byteCount, time: now, in: &state)
     }
     if let handle { announce(handle) }
   }
@@ -77,6 +72,18 @@ extension PublisherCore {
     throw .nodeLost
   }
 
+  /// The handle of what was just committed; nil if nobody needs one.
+  @inline(__always)
+  private func news(
+    at slot: UInt32, of segment: LeasedSegment, sequence: UInt64, byteCount: Int, time: UInt64, in state: inout State
+  ) -> Handle? {
+    guard state.listeners.mustBeRung(now: time) else { return nil }
+    return Handle(
+      stream: stream, segment: segment.log.identity, slot: slot, sequence: sequence, byteCount: UInt64(byteCount),
+      publishTime: time)
+  }
+
+  /// Looks anew whom to tell, as to bring that out of the commit, whole, costs every commit.
   @inline(never)
   private func announce(_ handle: Handle) {
     announcer.announce(handle, to: state.withLock { $0.listeners.calls(at: handle.publishTime) })
