@@ -49,20 +49,25 @@ final class Announcer: Sendable {
 
 /// Who is to be told of a commit.
 struct Calls {
-  /// So many sleepers are rung one by one, at their clients' bells; more are cheaper to reach all at once.
+  /// So many clients are rung one by one. More are reached by one send, and ZeroMQ's thread does the rest.
   static let most = 8
 
   private(set) var bells = InlineArray<8, String?>(repeating: nil)
   private(set) var count = 0
-  /// Somebody wants every handle, has no bell, or is one too many.
+  /// Somebody wants every handle, or has no bell; or there are too many.
   private(set) var needZeroMQ = false
+  private var isCrowd = false
 
   mutating func callAll() { needZeroMQ = true }
 
   /// - Parameter bell: of the client; once for all of its subscriptions, as it looks at each.
   mutating func call(_ bell: String) {
-    guard !bell.isEmpty, count < Self.most else { return callAll() }
+    guard !bell.isEmpty, !isCrowd else { return callAll() }
     for index in 0..<count where bells[index] == bell { return }
+    guard count < Self.most else {
+      (count, isCrowd) = (0, true)
+      return callAll()
+    }
     bells[count] = bell
     count += 1
   }
