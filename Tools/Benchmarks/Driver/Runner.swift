@@ -65,6 +65,8 @@ struct Runner {
   private func measure(_ work: Work, _ configurations: [Configuration], into results: inout Results) throws {
     var runs: [(run: SystemRun, count: Int, measurement: Measurement)] = []
     defer { for (run, _, _) in runs { run.end() } }
+    // Of payloads that are not written whole there may be many more under way.
+    HostMemory.find(configurations.map { $0.size * ($0.isTouched ? 8 : 128) }.max() ?? 0)
     for configuration in configurations {
       for system in systems where system.takes(configuration.size, configuration.mode) {
         // What grows is ours; the others are measured where all do the same.
