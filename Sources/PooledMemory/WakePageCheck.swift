@@ -1,7 +1,7 @@
 import Platform
 
 extension WakePage {
-  /// Refuses a descriptor that is no wake page, before it is passed on: a memory file of one page, of a length that stays.
+  /// Refuses a descriptor that is no wake page, before it is passed on: a memory file of the right length, which stays.
   ///
   /// - Throws: ``MemoryError``.
   public static func check(_ descriptor: borrowing OwnedDescriptor) throws(MemoryError) {

@@ -18,7 +18,7 @@ extension FuzzedNode {
     guard let client = client(input.byte()) else { return connect() }
     switch kind {
     case 0: connect()
-    case 1: tell(client, .hello(Hello(protocolVersion: UInt32(input.byte() & 1), name: "fuzz")))
+    case 1: tell(client, .hello(Hello(protocolVersion: UInt32(input.byte() & 1) + 1, name: "fuzz")))
     case 2, 3:
       let topic = Self.topics[Int(input.byte()) % Self.topics.count]
       tell(

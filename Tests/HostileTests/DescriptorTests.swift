@@ -11,7 +11,7 @@ extension Hostile {
 
     enum Wrong: CaseIterable {
       case pipe, directory, regularFile, socket, terminal
-      case unsealed, sealedAgainstGrowthOnly, shrunken, twoPages, empty
+      case unsealed, sealedAgainstGrowthOnly, shrunken, tooLong, empty
 
       func make() throws -> Descriptor {
         var pair: [CInt] = [-1, -1]
@@ -29,12 +29,12 @@ extension Hostile {
           close(pair[1])
           raw = pair[0]
         case .terminal: raw = unsafe open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
-        case .unsealed: raw = poolbus_raw_memory_file(4096, 0)
-        case .sealedAgainstGrowthOnly: raw = poolbus_raw_memory_file(4096, 0x4)
+        case .unsealed: raw = poolbus_raw_memory_file(wakePageByteCount, 0)
+        case .sealedAgainstGrowthOnly: raw = poolbus_raw_memory_file(wakePageByteCount, 0x4)
         case .shrunken:
-          raw = poolbus_raw_memory_file(8192, 0x4)
-          ftruncate(raw, 4096)
-        case .twoPages: raw = poolbus_raw_memory_file(8192, shrinkAndGrow)
+          raw = poolbus_raw_memory_file(2 * wakePageByteCount, 0x4)
+          ftruncate(raw, wakePageByteCount)
+        case .tooLong: raw = poolbus_raw_memory_file(2 * wakePageByteCount, shrinkAndGrow)
         case .empty: raw = poolbus_raw_memory_file(0, shrinkAndGrow)
         }
         guard raw >= 0 else { throw Errno(rawValue: errno) }
@@ -56,7 +56,7 @@ extension Hostile {
     @Test func wakePageThatSleepsForEver() async throws {
       try await Bystanders.with { bystanders in
         let liar = try await Liar.join(bystanders.socket)
-        let page = Descriptor(poolbus_raw_memory_file(4096, Self.shrinkAndGrow))
+        let page = Descriptor(poolbus_raw_memory_file(wakePageByteCount, Self.shrinkAndGrow))
         liar.say(
           Say.subscribe(1, pattern: Array("bystander/**".utf8), messages: 1), [page.raw])
         _ = try await liar.hear(.subscribed)
@@ -66,7 +66,7 @@ extension Hostile {
 
     @Test(arguments: [2, 8, 9, 253]) func severalDescriptorsBesideOneMessage(count: Int) async throws {
       try await Bystanders.with { bystanders in
-        let page = Descriptor(poolbus_raw_memory_file(4096, Self.shrinkAndGrow))
+        let page = Descriptor(poolbus_raw_memory_file(wakePageByteCount, Self.shrinkAndGrow))
         for _ in 0..<40 {
           let liar = try await Liar.join(bystanders.socket)
           liar.say(Say.subscribe(1, pattern: Array("liar/**".utf8)), [CInt](repeating: page.raw, count: count))
@@ -78,7 +78,7 @@ extension Hostile {
 
     @Test func descriptorsBesideMessagesThatWantNone() async throws {
       try await Bystanders.with { bystanders in
-        let page = Descriptor(poolbus_raw_memory_file(4096, Self.shrinkAndGrow))
+        let page = Descriptor(poolbus_raw_memory_file(wakePageByteCount, Self.shrinkAndGrow))
         let liar = try await Liar.join(bystanders.socket)
         for _ in 0..<500 { try await liar.insist(Say.cancelLease(1), [page.raw]) }
         #expect(try await liar.isHeard())

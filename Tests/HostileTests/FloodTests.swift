@@ -49,7 +49,7 @@ extension Hostile {
 
     @Test func subscribesWithoutEnd() async throws {
       try await Bystanders.with({ $0.clientLimits.subscriptions = 300 }) { bystanders in
-        let page = Descriptor(poolbus_raw_memory_file(4096, 0x2 | 0x4))
+        let page = Descriptor(poolbus_raw_memory_file(wakePageByteCount, 0x2 | 0x4))
         let liar = try await Liar.join(bystanders.socket)
         try await flood(liar, 2_000, [page.raw]) { Say.subscribe($0, pattern: Array("liar/\($0)/**".utf8)) }
         let refusal = try await liar.hear(.refusal)

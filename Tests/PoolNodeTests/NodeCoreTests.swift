@@ -141,6 +141,24 @@ import Vocabulary
     #expect(actions.contains { $0.message(to: subscriber)?.isHanding == true })
   }
 
+  /// Without a place it would have to ask the node for each of its segments.
+  @Test func aBusyStreamHasPlacesBesideAThousandIdleOnes() throws {
+    var world = NodeWorld(contribution: 256 << 20) { $0.clientLimits.publishers = 2_000 }
+    let (publisher, subscriber) = (world.join(), world.join())
+    _ = try world.subscribe(subscriber, "**")
+    var places: [UInt32] = []
+    func lease(_ stream: StreamID) throws {
+      let segment = try world.lease(publisher, stream)
+      places += world.tell(publisher, .segmentReady(segment)).compactMap { action in
+        if case .segmentPromised(let promised)? = action.message(to: publisher) { promised.place } else { nil }
+      }
+    }
+    for number in 0..<1_000 { try lease(world.openPublisher(publisher, "idle/\(number)")) }
+    let busy = try world.openPublisher(publisher, "busy")
+    for _ in 0..<8 { try lease(busy) }
+    #expect(places.count == 1_008 && Set(places).count == 1_008 && !places.contains(0))
+  }
+
   @Test func aPublisherIsToldWhoListens() throws {
     var world = NodeWorld()
     let (publisher, subscriber) = (world.join(), world.join())

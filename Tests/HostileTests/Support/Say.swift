@@ -1,8 +1,11 @@
 import TestSupport
 
+/// Bytes of a subscription's wake page.
+let wakePageByteCount = 16_384
+
 /// What a client can say, by the numbers of `Schemas/node.proto`. Every field takes every value.
 enum Say {
-  static func hello(version: UInt64 = 1, name: [UInt8] = Array("liar".utf8)) -> [UInt8] {
+  static func hello(version: UInt64 = 2, name: [UInt8] = Array("liar".utf8)) -> [UInt8] {
     Wire.bytes(1, Wire.number(1, version) + Wire.bytes(2, name))
   }
   static func openPublisher(

@@ -272,10 +272,10 @@ struct  Poolbus__ClosePublisher
 
 
 /*
- * A descriptor may come beside it: the subscription's wake page, a sealed memfd of one page that it alone writes. While
+ * A descriptor may come beside it: the subscription's wake page, a sealed memfd of 16 KiB that it alone writes. While
  * the page's first word is 1, the subscription reads without being rung; while it is 0, and without a page, it is rung for
  * every message; while it is another even number, one handle is enough for as long as it stays the same.
- * Words 8 to 511 acknowledge segments, see SegmentHanded.place.
+ * Words 8 to 2047 acknowledge segments, see SegmentHanded.place.
  */
 struct  Poolbus__Subscribe
 {
