@@ -1,12 +1,10 @@
-import Foundation
 import HandleTransport
 import Testing
 
 @Suite struct BellTests {
-  private func path() -> String { "\(NSTemporaryDirectory())pb-\(UUID().uuidString.prefix(8)).sock" }
-
   @Test func aHandleRingsTheBellItIsSentTo() throws {
-    let (bell, other) = (try Bell(at: path()), try Bell(at: path()))
+    let world = try World(.inProcess)
+    let (bell, other) = (try Bell(at: world.path("a")), try Bell(at: world.path("b")))
     let ringer = try BellRinger()
     #expect(ring(bell.path, ringer, [1, 2, 3]))
     #expect(next(bell) == [1, 2, 3])
@@ -15,7 +13,8 @@ import Testing
   }
 
   @Test func whereThereIsNoBellNothingRings() throws {
-    let path = path()
+    let world = try World(.inProcess)
+    let path = world.path()
     let ringer = try BellRinger()
     #expect(!ring(path, ringer, [1]))
     #expect(ringer.sentCount == 0 && ringer.sentByteCount == 0)

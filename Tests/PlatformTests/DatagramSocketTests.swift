@@ -4,10 +4,8 @@ import Testing
 @testable import Platform
 
 @Suite struct DatagramSocketTests {
-  private let path = "\(NSTemporaryDirectory())pb-\(UUID().uuidString.prefix(8)).sock"
-
   /// Holds a socket where the test macros need a value that can be copied.
-  private final class End {
+  private final class Socket {
     private let socket: DatagramSocket
 
     init(at path: String) throws { socket = try DatagramSocket(at: path) }
@@ -30,8 +28,10 @@ import Testing
   }
 
   @Test func whatIsSentToAPathIsReceivedThereInOrder() throws {
-    let receiver = try End(at: path)
-    let sender = try End()
+    let directory = try TemporaryDirectory()
+    let path = directory.file("a")
+    let receiver = try Socket(at: path)
+    let sender = try Socket()
     #expect(receiver.receive() == nil)
     #expect(sender.send([1, 2, 3], to: path) && sender.send([], to: path) && sender.send([4, 5, 6], to: path))
     #expect(receiver.receive() == [1, 2, 3])
@@ -41,25 +41,31 @@ import Testing
   }
 
   @Test func nobodyIsReachedWhereThereIsNone() throws {
-    let sender = try End()
+    let directory = try TemporaryDirectory()
+    let path = directory.file("a")
+    let sender = try Socket()
     #expect(!sender.send([1], to: path))
-    do { _ = try End(at: path) }
+    do { _ = try Socket(at: path) }
     #expect(!FileManager.default.fileExists(atPath: path))
     #expect(!sender.send([1], to: path))
     #expect(!sender.send([1], to: "") && !sender.send([1], to: String(repeating: "x", count: 200)))
   }
 
   @Test func twoCannotHaveOnePath() throws {
-    let first = try End(at: path)
-    #expect(throws: Errno.self) { _ = try End(at: path) }
+    let directory = try TemporaryDirectory()
+    let path = directory.file("a")
+    let first = try Socket(at: path)
+    #expect(throws: Errno.self) { _ = try Socket(at: path) }
     // And the second has not taken the first one's file away.
-    #expect(try End().send([1], to: path))
+    #expect(try Socket().send([1], to: path))
     #expect(first.receive() == [1])
   }
 
   @Test func whoDoesNotReceiveHoldsNobodyUp() throws {
-    let receiver = try End(at: path)
-    let sender = try End()
+    let directory = try TemporaryDirectory()
+    let path = directory.file("a")
+    let receiver = try Socket(at: path)
+    let sender = try Socket()
     // However much the kernel keeps for it: when there is no room, something is there to be received.
     for _ in 0..<5_000 { #expect(sender.send([7], to: path)) }
     var count = 0

@@ -73,7 +73,6 @@ final class Membership: Sendable {
   }
 
   private func hangBell(at path: String) {
-    guard !path.isEmpty, bell?.path != path else { return }
     do {
       let bell = try Bell(at: path)
       SocketFile.share(file: path, as: socketPath)

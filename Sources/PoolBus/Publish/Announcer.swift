@@ -1,6 +1,5 @@
 import BusProtocol
 import HandleTransport
-import Platform
 
 /// Announces what a client's publishers have committed: by a handle at the bells of those who sleep, or by one over ZeroMQ
 /// to all who listen.
@@ -53,22 +52,23 @@ struct Calls {
   static let most = 8
 
   private(set) var bells = InlineArray<8, String?>(repeating: nil)
-  private(set) var count = 0
-  /// Somebody wants every handle, or has no bell; or there are too many.
-  private(set) var needZeroMQ = false
-  private var isCrowd = false
+  /// Also those for whose bells there is no room any more.
+  private var clients = 0
+  private var callsAll = false
 
-  mutating func callAll() { needZeroMQ = true }
+  /// How many bells are to be rung.
+  var count: Int { isCrowd ? 0 : clients }
+  /// Somebody wants every handle, or has no bell; or there are too many.
+  var needZeroMQ: Bool { callsAll || isCrowd }
+  private var isCrowd: Bool { clients > Self.most }
+
+  mutating func callAll() { callsAll = true }
 
   /// - Parameter bell: of the client; once for all of its subscriptions, as it looks at each.
   mutating func call(_ bell: String) {
-    guard !bell.isEmpty, !isCrowd else { return callAll() }
-    for index in 0..<count where bells[index] == bell { return }
-    guard count < Self.most else {
-      (count, isCrowd) = (0, true)
-      return callAll()
-    }
-    bells[count] = bell
-    count += 1
+    guard !bell.isEmpty else { return callAll() }
+    for index in 0..<min(clients, Self.most) where bells[index] == bell { return }
+    if clients < Self.most { bells[clients] = bell }
+    clients += 1
   }
 }
