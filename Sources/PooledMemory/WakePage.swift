@@ -2,7 +2,8 @@ import Platform
 import Synchronization
 import Vocabulary
 
-/// What a subscription says to its publishers without a message: a few pages that it alone writes, and they and the node read.
+/// What a subscription says to its publishers without a message: a few pages that it alone writes, and they and the node
+/// read.
 ///
 /// The first word says whether it reads without being rung. The words from ``firstPlace`` on acknowledge segments: the
 /// node assigns each segment that it hands over a place here, and the subscription writes there which life of the segment
@@ -15,8 +16,8 @@ import Vocabulary
 /// Each sleep has a number, by which a publisher knows that it has rung already: a reader that is woken takes its time, and
 /// what is committed meanwhile it finds when it looks around.
 public enum WakePage {
-  /// Room for two thousand places: so many segments a subscription may have at once before the node must ask for them by
-  /// message. With one page's five hundred, a busy stream among a thousand idle ones came away empty.
+  /// Room for two thousand places: of so many segments at once a subscription says here that it has read them; of more, by
+  /// messages to the node. With one page's five hundred, a busy stream among a thousand idle ones came away empty.
   static let byteCount = 4 * SegmentLayout.pageByteCount
   static let awake: UInt64 = 1
   /// The word of a sleep: even, and not 0, by which a sleep has no number and each message must be rung.

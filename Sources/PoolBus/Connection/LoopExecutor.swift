@@ -2,7 +2,7 @@ import Glibc
 import Platform
 import Synchronization
 
-/// Runs tasks on the client's own thread, between its looks at the node's socket and at ZeroMQ's.
+/// Runs tasks on the client's own thread, between its looks at the node's socket, its bell and ZeroMQ's.
 ///
 /// A task that waits there for a message goes on in the very thread that the message wakes. Once that thread has ended,
 /// the global executor runs what is left.

@@ -6,8 +6,7 @@ import Synchronization
 ///
 /// Times are nanoseconds.
 final class AdaptiveSpin: Sendable {
-  /// As long as a few wake-ups with ZeroMQ take, or as a payload of some MiB is written and read: a longer wait is better
-  /// blocked.
+  /// As long as a payload of some MiB is written and read: a longer wait is better blocked.
   static let longest: UInt64 = 500_000
   /// Spun even by who has learnt that it does not pay.
   static let shortest: UInt64 = 1_000
