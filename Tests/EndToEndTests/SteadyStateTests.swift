@@ -20,7 +20,9 @@ extension EndToEnd {
       #expect(growth < Self.allowed, "\(small) for \(Self.few) messages, \(large) for \(Self.more) more")
     }
 
-    @Test("Publishing to a reader that sleeps makes no system call per message beyond ZeroMQ's, none to the node")
+    @Test(
+      "Publishing to a reader that sleeps makes no system call per message beyond ZeroMQ's or the bell's, none to the node"
+    )
     func systemCallsWhileAsleep() async throws {
       let (small, large) = (
         try await calls(Self.few, waiting: "block"), try await calls(Self.few + Self.more, waiting: "block")
@@ -28,6 +30,7 @@ extension EndToEnd {
       // The node is spoken to with sendmsg, by nobody else.
       let growth = large["sendmsg", default: 0] - small["sendmsg", default: 0]
       #expect(growth < Self.allowed, "\(small) for \(Self.few) messages, \(large) for \(Self.more) more")
+      // And sendto, of who rings a bell.
       let zeroMQ: Set<String> = [
         "getpid", "sendto", "recvfrom", "epoll_wait", "epoll_ctl", "poll", "read", "write", "futex",
       ]

@@ -103,7 +103,11 @@ int poolbus_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLO
 ssize_t poolbus_send_datagram(int socket, const char *path, const void *bytes, size_t count) {
   struct sockaddr_un address;
   if (make_address(&address, path) != 0) return -1;
-  return send_message(socket, &address, sizeof address, bytes, count, -1, MSG_DONTWAIT);
+  ssize_t sent;
+  do {
+    sent = sendto(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, sizeof address);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
 }
 
 ssize_t poolbus_notify(const char *path, const void *bytes, size_t count, int descriptor) {
