@@ -75,12 +75,15 @@ func ping() async throws {
       var samples = [UInt64](repeating: 0, count: count)
       for index in 0..<count {
         let number = last + UInt64(index) + 1
+        // As in rounds.h, room is there before the clock starts, and what was received is given back after it has stopped.
+        let loan = try await publisher.loan(byteCount: arguments.size)
         arguments.pause()
         let start = peer_now()
-        if try !trySend(number, by: publisher) { try await send(number, by: publisher) }
-        let answer = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
-        guard answer == number else { throw BadOrder(description: "another answer") }
+        try send(number, in: loan)
+        let sample = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+        let answer = read(sample)
         samples[index] = (peer_now() - start) / 2
+        guard answer == number else { throw BadOrder(description: "another answer") }
       }
       return samples
     }
@@ -103,7 +106,9 @@ func pong() async throws {
     let cpu = peer_cpu()
     try await round(on: bus) {
       for _ in 0..<count {
-        let number = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+        // The answer first: giving back what was received isn't on its way.
+        let sample = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+        let number = read(sample)
         if try !trySend(number, by: publisher) { try await send(number, by: publisher) }
       }
     }
@@ -155,8 +160,8 @@ func sink() async throws {
         if arguments.isBatching {
           remaining -= try await receiveBatch(from: subscriber)
         } else {
-          let number = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
-          if number > 0 { remaining -= 1 }
+          let sample = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+          if read(sample) > 0 { remaining -= 1 }
         }
       }
     }
@@ -171,36 +176,39 @@ func sink() async throws {
 
 /// False if there is no room yet.
 func trySend(_ number: UInt64, by publisher: Publisher) throws -> Bool {
-  guard var loan = try publisher.tryLoan(byteCount: arguments.size) else { return false }
-  var bytes = loan.mutableBytes
-  unsafe bytes.withUnsafeMutableBytes { unsafe arguments.fill($0.baseAddress, number) }
-  try loan.publish()
+  guard let loan = try publisher.tryLoan(byteCount: arguments.size) else { return false }
+  try send(number, in: loan)
   return true
 }
 
-/// The number of the next message, as of one who spins until it comes.
-func watch(_ subscriber: Subscriber) throws -> UInt64 {
+func send(_ number: UInt64, by publisher: Publisher) async throws {
+  try send(number, in: await publisher.loan(byteCount: arguments.size))
+}
+
+func send(_ number: UInt64, in loan: consuming Loan) throws {
+  var bytes = loan.mutableBytes
+  unsafe bytes.withUnsafeMutableBytes { unsafe arguments.fill($0.baseAddress, number) }
+  try loan.publish()
+}
+
+/// The next message, as for one who spins until it comes.
+func watch(_ subscriber: Subscriber) throws -> Sample {
   var turns = 0
   while true {
-    if let sample = try subscriber.tryNext(looks: 32) {
-      return sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
-    }
+    if let sample = try subscriber.tryNext(looks: 32) { return sample }
     turns += 1
     if turns.isMultiple(of: 256) { sched_yield() }
   }
 }
 
-func send(_ number: UInt64, by publisher: Publisher) async throws {
-  var loan = try await publisher.loan(byteCount: arguments.size)
-  var bytes = loan.mutableBytes
-  unsafe bytes.withUnsafeMutableBytes { unsafe arguments.fill($0.baseAddress, number) }
-  try loan.publish()
+func receive(from subscriber: Subscriber) async throws -> Sample {
+  guard let sample = try await subscriber.next() else { throw BadOrder(description: "the subscriber is closed") }
+  return sample
 }
 
-/// The number of the next message, read as far as `--touch` says.
-func receive(from subscriber: Subscriber) async throws -> UInt64 {
-  guard let sample = try await subscriber.next() else { throw BadOrder(description: "the subscriber is closed") }
-  return sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
+/// A message's number, read as far as `--touch` says.
+func read(_ sample: borrowing Sample) -> UInt64 {
+  sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
 }
 
 // MARK: - Batches
