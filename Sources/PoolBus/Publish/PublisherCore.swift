@@ -18,7 +18,7 @@ final class PublisherCore: Sendable {
   let announcer: Announcer
   /// By the monotonic clock.
   let opened = Clock.monotonicNanoseconds
-  let state = Mutex(State())
+  let state = BiasedMutex(State())
 
   struct State: ~Copyable {
     var small = Lane(.small)

@@ -2,6 +2,7 @@
 #ifndef CPLATFORM_H
 #define CPLATFORM_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -84,6 +85,30 @@ void poolbus_clear(int event);
 
 /// Names the calling thread; 15 bytes are kept.
 void poolbus_name_thread(const char *name);
+
+/// What is this thread's as long as it lives, and no other's meanwhile.
+static inline uintptr_t poolbus_thread(void) {
+  uintptr_t thread;
+  // Volatile: an async function must not go on with that of the thread on which it was before.
+#if defined(__x86_64__)
+  __asm__ volatile("mov %%fs:0, %0" : "=r"(thread));
+#elif defined(__aarch64__)
+  __asm__ volatile("mrs %0, tpidr_el0" : "=r"(thread));
+#else
+  thread = (uintptr_t)pthread_self();
+#endif
+  return thread;
+}
+
+/// Keeps the compiler, and not the processor, from moving loads and stores across.
+static inline void poolbus_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+/// membarrier(2), of this process's threads: registers it for that, and is a fence in each of them; 0, or -1 and errno.
+int poolbus_register_fences(void);
+int poolbus_fence_all_threads(void);
+
+/// futex(2) of this process: waits while the word is `expected`, or less, and wakes one who does.
+void poolbus_wait_on(const uint32_t *word, uint32_t expected);
+void poolbus_wake_one(const uint32_t *word);
 
 /// Tells the processor that this thread spins.
 static inline void poolbus_spin_hint(void) {
