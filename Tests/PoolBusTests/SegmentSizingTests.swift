@@ -86,6 +86,22 @@ struct SegmentSizingTests {
     #expect(sizing.leastForTurns == SegmentSizing.growth << 30)
   }
 
+  @Test("One that takes longer now and then, as where a core is taken away, does not keep it from that")
+  func bearsInterruptions() {
+    func grown(interruptedAfter turns: Int) -> Bool {
+      var sizing = SegmentSizing()
+      var now = Self.start
+      sizing.rotated(filled: 64 << 20, keepsUp: true, now: now)
+      for turn in 1..<10 * SegmentSizing.mostShortTurns {
+        now += turn % turns == 0 ? SegmentSizing.shortestTurn : SegmentSizing.shortestTurn - 1
+        sizing.rotated(filled: 64 << 20, keepsUp: true, now: now)
+      }
+      return sizing.leastForTurns > 0
+    }
+    #expect(grown(interruptedAfter: 2 * SegmentSizing.shortTurnsMadeUpFor))
+    #expect(!grown(interruptedAfter: SegmentSizing.shortTurnsMadeUpFor))
+  }
+
   @Test("A few such turns do not, nor such as take their time, nor any while others need memory")
   func mindsWhatTurnsCost() {
     var sizing = SegmentSizing()

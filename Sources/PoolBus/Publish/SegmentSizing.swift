@@ -19,8 +19,10 @@ struct SegmentSizing {
   /// One that lasted less than this is too small for what it holds: to go from one to the next takes half a microsecond of
   /// both sides. Only of large messages that are not written whole are there as few as in so short a life.
   static let shortestTurn: UInt64 = 8_000
-  /// After so many of these in a row segments are to hold so many times as much.
+  /// After so many of these segments are to hold so many times as much. One that lasted longer makes up for a few: it may be
+  /// that the machine did something else meanwhile.
   static let mostShortTurns = 1_000
+  static let shortTurnsMadeUpFor = 16
   static let growth = 16
   /// One that lasted longer than this was larger than it need be.
   static let longLife: UInt64 = 5_000_000_000
@@ -83,8 +85,12 @@ struct SegmentSizing {
   }
 
   private mutating func countTurn(filled: Int, now: UInt64) {
-    shortTurns = life < Self.shortestTurn && !isShort(at: now) ? shortTurns + 1 : 0
-    guard shortTurns == Self.mostShortTurns else { return }
+    guard life < Self.shortestTurn, !isShort(at: now) else {
+      shortTurns = max(shortTurns - Self.shortTurnsMadeUpFor, 0)
+      return
+    }
+    shortTurns += 1
+    guard shortTurns >= Self.mostShortTurns else { return }
     shortTurns = 0
     leastForTurns = max(leastForTurns, Self.growth * filled)
   }
