@@ -17,7 +17,11 @@ struct Runner {
   static let pools = [64 << 20, 256 << 20, 1 << 30, 4 << 30, 8 << 30]
 
   func run(_ work: Work, into results: inout Results) throws {
-    for configurations in configurations(of: work) { try measure(work, configurations, into: &results) }
+    for configurations in configurations(of: work) {
+      for (system, configuration) in try measure(work, configurations, of: systems, into: &results) {
+        _ = try measure(work, [configuration], of: [system], into: &results)
+      }
+    }
     if work == .growth { results.noteNodeMemory() }
   }
 
@@ -27,13 +31,16 @@ struct Runner {
     switch work {
     case .latency, .throughput:
       // A size's modes in turn, as ours are compared with others' in whichever is best for those; but for one, as there
-      // are systems whose server must be the only one. Ours are compared with ours where payloads are untouched.
-      let modes = [(true, [[System.Mode.block, .adaptive], [.spin]]), (false, System.Mode.allCases.map { [$0] })]
-      return modes.flatMap { isTouched, turns in
-        sizes.flatMap { size in
-          turns.map { modes in modes.map { Configuration(size: size, isTouched: isTouched, mode: $0) } }
+      // are systems of which one only can be there. Untouched payloads are compared with those of other sizes.
+      let touched = sizes.flatMap { size in
+        [[System.Mode.block, .adaptive], [.spin]].map { modes in modes.map { Configuration(size: size, mode: $0) } }
+      }
+      let untouched = System.Mode.allCases.flatMap { mode in
+        Self.extremesTogether(sizes).map { sizes in
+          sizes.map { Configuration(size: $0, isTouched: false, mode: mode) }
         }
       }
+      return touched + untouched
     case .wake:
       return [
         [System.Mode.block, .adaptive].map { Configuration(size: 64, mode: $0, pause: Self.pause) }
@@ -61,9 +68,20 @@ struct Runner {
     }
   }
 
+  /// The first and the last in one list, each of the others in one of its own.
+  private static func extremesTogether(_ sizes: [Int]) -> [[Int]] {
+    guard let first = sizes.first, let last = sizes.last, sizes.count > 1 else { return sizes.map { [$0] } }
+    return [[first, last]] + sizes.dropFirst().dropLast().map { [$0] }
+  }
+
   /// All systems at one work: started, warmed up, then measured in turn.
-  private func measure(_ work: Work, _ configurations: [Configuration], into results: inout Results) throws {
+  ///
+  /// - Returns: what is left to be done by systems of which one only can be there at a time.
+  private func measure(
+    _ work: Work, _ configurations: [Configuration], of systems: [System], into results: inout Results
+  ) throws -> [(System, Configuration)] {
     var runs: [(run: SystemRun, count: Int, measurement: Measurement)] = []
+    var left: [(System, Configuration)] = []
     defer { for (run, _, _) in runs { run.end() } }
     // Of payloads that are not written whole there may be many more under way.
     HostMemory.find(configurations.map { $0.size * ($0.isTouched ? 8 : 128) }.max() ?? 0)
@@ -72,6 +90,10 @@ struct Runner {
         // What grows is ours; the others are measured where all do the same.
         if work == .growth, system.name != System.poolBus { continue }
         if !system.does(work) { continue }
+        if system.isAlone == true, runs.contains(where: { $0.measurement.system == system.name }) {
+          left.append((system, configuration))
+          continue
+        }
         do {
           let run = try SystemRun(system, work, configuration)
           let count: Int
@@ -103,6 +125,7 @@ struct Runner {
         .map { "\($0.system) \(Tables.headline($0))" }
       report("\(work) \(configuration): \(figures.joined(separator: ", "))")
     }
+    return left
   }
 
   /// Runs until all is warm; returns how many messages a round shall have to last as long as it should.

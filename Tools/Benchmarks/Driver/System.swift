@@ -8,6 +8,8 @@ struct System: Codable, Sendable {
   /// The ways of waiting that it has.
   let modes: [Mode]
   let server: Bool
+  /// There can be one of its servers only on a machine.
+  var isAlone: Bool?
   let packages: [String]
   /// The largest payload that it takes.
   var maxSize: Int?
