@@ -50,12 +50,16 @@ public final class Subscriber: Sendable {
   private func receive(limit: Int) async throws -> SubscriptionCore.Message? {
     // When the wait began; nil as long as none did.
     var start: UInt64?
+    if lastLooks.isTurnOver() { letOthersRun() }
     while true {
       try Task.checkCancellation()
       switch try look(limit, &start) {
       case .message(let message):
         if let start, waiting == .adaptive { spin.came(after: message.slot.publishTime.subtracting(start)) }
-        if waiting != .spin, message.count == 1 { keepDistance(message) }
+        if waiting != .spin, message.count == 1 {
+          lastLooks.took(byteCount: message.slot.byteCount)
+          keepDistance(message)
+        }
         return message
       case .closed: return nil
       case .nothing where waiting == .spin: await Task.yield()
