@@ -6,6 +6,13 @@ let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+// As Peers/Makefile has them.
+#if arch(x86_64)
+  let peerFlags = ["-O3", "-march=native", "-mprefer-vector-width=512"]
+#else
+  let peerFlags = ["-O3", "-march=native"]
+#endif
+
 // A package of its own, so that who uses PoolBus gets nothing of it.
 let package = Package(
   name: "Benchmarks",
@@ -27,6 +34,6 @@ let package = Package(
     .executableTarget(
       name: "poolbus-peer", dependencies: ["CPeer", .product(name: "PoolBus", package: "PoolBus")],
       path: "PoolBusPeer", swiftSettings: swiftSettings),
-    .target(name: "CPeer", path: "CPeer", cSettings: [.unsafeFlags(["-O3", "-march=native"])]),
+    .target(name: "CPeer", path: "CPeer", cSettings: [.unsafeFlags(peerFlags)]),
   ]
 )
