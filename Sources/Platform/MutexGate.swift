@@ -8,6 +8,9 @@ import Synchronization
 /// two, at least, sees the other: without a fence of the owner's, as the rival's call is one in its place. (Dice, Huang and
 /// Yang, "Asymmetric Dekker Synchronization", 2001; Kawachiya, Koseki and Onodera, "Lock Reservation", 2002.) Among
 /// themselves, rivals use a mutex. Modelled in `Tests/Model/bias.pml`.
+///
+/// A process that may call membarrier(2) when its first mutex is made must be able to later, too: a filter that takes the
+/// call away meanwhile (seccomp) ends it, as there is no other way to know that the owner is outside.
 @usableFromInline
 @safe
 struct MutexGate: ~Copyable {

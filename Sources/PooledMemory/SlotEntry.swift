@@ -70,7 +70,7 @@ package struct SlotEntry: Sendable {
     unsafe words[6].store(ends, ordering: .relaxed)
     unsafe words[7].store(checksum, ordering: .relaxed)
     // Releasing: whoever acquires it sees the rest of the slot, and the payload. That holds whichever thread wrote the
-    // payload, as its loan came here through the publisher's lock.
+    // payload, as what hands a loan over to this one orders the two.
     unsafe words[0].store(sequence, ordering: .releasing)
   }
 

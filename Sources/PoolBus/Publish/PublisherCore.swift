@@ -18,6 +18,7 @@ final class PublisherCore: Sendable {
   let announcer: Announcer
   /// By the monotonic clock.
   let opened = Clock.monotonicNanoseconds
+  /// Entered twice for each message, nearly always by the thread that publishes.
   let state = BiasedMutex(State())
 
   struct State: ~Copyable {

@@ -18,7 +18,7 @@ struct SegmentSizing {
   static let shortestLife: UInt64 = 1_000_000
   /// One that lasted less than this is too small for what it holds: to go from one to the next takes half a microsecond of
   /// both sides. Only of large messages that are not written whole are there as few as in so short a life.
-  static let shortestTurn: UInt64 = 8_000
+  static let shortestTurn: UInt64 = 20_000
   /// After so many of these segments are to hold so many times as much. One that lasted longer makes up for a few: it may be
   /// that the machine did something else meanwhile.
   static let mostShortTurns = 1_000
