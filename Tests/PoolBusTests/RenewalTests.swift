@@ -82,6 +82,34 @@ import Testing
     }
   }
 
+  /// Of messages of 3 MB two fit an eighth of the pool, and leave more than a quarter of it: larger segments there are none.
+  @Test(.timeLimit(.minutes(1))) func noLargerSegmentsAreAskedForThanThereAre() async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      func exchange() async throws {
+        try await publisher.loan(byteCount: 3_000_000).publish()
+        #expect(try await subscriber.next()?.byteCount == 3_000_000)
+      }
+      for _ in 1...10 { try await exchange() }
+      publisher.core.state.withLock { state in
+        let now = Clock.monotonicNanoseconds
+        for turn in 0...UInt64(SegmentSizing.mostShortTurns) {
+          state.large.sizing.rotated(filled: 6_000_000, keepsUp: true, now: now + turn)
+        }
+      }
+      // One that was asked for before may still come.
+      var (before, isSteady) = (try await bus.inspect().pool, false)
+      for _ in 1...5 where !isSteady {
+        for _ in 1...1_000 { try await exchange() }
+        let after = try await bus.inspect().pool
+        isSteady = after.segmentsLeased == before.segmentsLeased
+        before = after
+      }
+      #expect(isSteady)
+    }
+  }
+
   @Test(.timeLimit(.minutes(5))) func aSampleThatIsHeldIsNeverWrittenAnew() async throws {
     try await withBus { bus in
       let subscriber = try await bus.subscriber(to: "a")

@@ -43,7 +43,10 @@ struct Lane: ~Copyable {
 
   /// Whether a segment is so small, for the stream's rate, that a larger one is better than to write it anew.
   func hasOutgrown(_ segment: LeasedSegment, limit: Int) -> Bool {
-    Self.isFarBelow(segment.log.capacity, kind == .small ? capacity(limit: limit) : leastForTurns(limit: limit))
+    // Of large ones, what is leased is whole messages, and so may be less than is wanted.
+    let wanted = capacity(limit: limit)
+    return Self.isFarBelow(
+      segment.log.capacity, kind == .small ? wanted : min(wanted, leastForTurns(limit: limit)))
   }
 
   /// Whether a larger one has taken its place.
