@@ -19,15 +19,31 @@ import Testing
         }
       }
       // A fast stream first comes to larger ones.
-      var (before, isSteady) = (try await bus.inspect().pool, false)
-      for _ in 1...10 where !isSteady {
-        try await exchange(2_000)
-        let after = try await bus.inspect().pool
-        isSteady =
-          after.segmentsLeased == before.segmentsLeased && after.segmentsReclaimed == before.segmentsReclaimed
-        before = after
+      #expect(try await becomesSteady(on: bus, within: 10) { try await exchange(2_000) })
+    }
+  }
+
+  /// Whether in one of so many rounds the node leases nothing, and takes nothing back.
+  private func becomesSteady(
+    on bus: Bus, within rounds: Int, _ round: () async throws -> Void
+  ) async throws -> Bool {
+    var before = try await bus.inspect().pool
+    for _ in 1...rounds {
+      try await round()
+      let after = try await bus.inspect().pool
+      if after.segmentsLeased == before.segmentsLeased, after.segmentsReclaimed == before.segmentsReclaimed {
+        return true
       }
-      #expect(isSteady)
+      before = after
+    }
+    return false
+  }
+
+  /// As if segments had been filled so fast, for which no debug build is fast enough.
+  private func turnTooOften(_ sizing: inout SegmentSizing, filled: Int) {
+    let now = Clock.monotonicNanoseconds
+    for turn in 0...UInt64(SegmentSizing.mostShortTurns) {
+      sizing.rotated(filled: filled, keepsUp: true, now: now + turn)
     }
   }
 
@@ -63,13 +79,9 @@ import Testing
         #expect(try await subscriber.next()?.byteCount == 3 << 20)
       }
       try await exchange()
-      // As if they had, which no debug build is fast enough for.
       let single = publisher.core.state.withLock { state in
         let single = state.held.values.first?.log.capacity ?? 0
-        let now = Clock.monotonicNanoseconds
-        for turn in 0...UInt64(SegmentSizing.mostShortTurns) {
-          state.large.sizing.rotated(filled: single, keepsUp: true, now: now + turn)
-        }
+        turnTooOften(&state.large.sizing, filled: single)
         return single
       }
       while publisher.core.state.withLock({ ($0.large.current?.log.capacity ?? 0) < 2 * single }) {
@@ -92,21 +104,12 @@ import Testing
         #expect(try await subscriber.next()?.byteCount == 3_000_000)
       }
       for _ in 1...10 { try await exchange() }
-      publisher.core.state.withLock { state in
-        let now = Clock.monotonicNanoseconds
-        for turn in 0...UInt64(SegmentSizing.mostShortTurns) {
-          state.large.sizing.rotated(filled: 6_000_000, keepsUp: true, now: now + turn)
-        }
-      }
+      publisher.core.state.withLock { turnTooOften(&$0.large.sizing, filled: 6_000_000) }
       // One that was asked for before may still come.
-      var (before, isSteady) = (try await bus.inspect().pool, false)
-      for _ in 1...5 where !isSteady {
-        for _ in 1...1_000 { try await exchange() }
-        let after = try await bus.inspect().pool
-        isSteady = after.segmentsLeased == before.segmentsLeased
-        before = after
-      }
-      #expect(isSteady)
+      #expect(
+        try await becomesSteady(on: bus, within: 5) {
+          for _ in 1...1_000 { try await exchange() }
+        })
     }
   }
 
