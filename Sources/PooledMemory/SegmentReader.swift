@@ -233,7 +233,7 @@ extension SegmentReader {
       let sequence = try slot(at: index).sequence
       // They rise in every log; a hostile one could make a caller sort them.
       if let last = ranges.last?.upperBound, sequence <= last {
-        throw corrupt(.sequence, of: index, value: sequence, allowed: last...UInt64.max)
+        throw corrupt(.sequence, of: index, value: sequence, allowed: min(last, .max - 1) + 1...UInt64.max)
       }
       // A sequence is at least 1, so the subtraction can't overflow.
       if let last = ranges.last, last.upperBound == sequence - 1 {

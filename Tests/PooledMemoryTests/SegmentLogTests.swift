@@ -240,6 +240,9 @@ import Vocabulary
     #expect(#expect(throws: CorruptSegment.self) { try segment.reader.sequences(to: 7) }?.field == .sequence)
     #expect(try segment.reader.sequences(from: 6, to: 8) == [1...2])
     #expect(throws: CorruptSegment.self) { try segment.reader.sequences(from: 6, to: 9) }
+    segment.writer.append([], sequence: 2)
+    let repeated = #expect(throws: CorruptSegment.self) { try segment.reader.sequences(from: 6, to: 9) }
+    #expect(repeated?.allowed == 3...UInt64.max)
   }
 
   @Test func bytesOutliveTheFileAndTheWriter() throws {
