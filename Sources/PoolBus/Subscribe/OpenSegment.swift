@@ -164,7 +164,12 @@ struct OpenSegment {
 
   mutating func begin(_ epoch: UInt32) {
     letGo()
-    self = OpenSegment(held, epoch: epoch, topic: topic)
+    // Not `self` as a whole, which would copy what stays.
+    let segment = BorrowedSegment(held, epoch: epoch, topic: topic, stream: held.stream)
+    self.segment = segment
+    reader = segment.reader
+    (next, visible, wasOpen, end) = (0, 0, false, nil)
+    (peeked, following, settled) = (nil, SegmentLayout.headerByteCount, nil)
   }
 
   /// Begins to read the life that the segment is in by now, if its publisher has begun another.
@@ -181,5 +186,8 @@ struct OpenSegment {
   }
 
   /// Moves past this life, of which it is yet to be said whether samples are out.
-  mutating func leave() { segment = nil }
+  mutating func leave() -> (held: HeldSegment, epoch: UInt32) {
+    segment = nil
+    return (held, epoch)
+  }
 }

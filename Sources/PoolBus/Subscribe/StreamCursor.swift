@@ -113,34 +113,28 @@ struct StreamCursor {
   mutating func takeAtHand(limit: Int, looks: Int = 1) -> Message? {
     let index = atHand
     guard index < segments.count, left.isEmpty, lost.isEmpty, !takesAny else { return nil }
-    guard let slot = nextSlot(at: index, looks: looks) else { return nil }
+    let expected = expected
+    guard let slot = inPlace(index, { $0.nextSlot(of: expected, looks: looks) }) else { return nil }
     if limit > 1 { return take(slot, at: index, limit: limit) }
-    let (segment, isLast) = pass(slot, at: index)
+    let (segment, isLast) = inPlace(index) { $0.pass(slot) }
     isSettled = false
-    expected = slot.sequence + 1
+    self.expected = slot.sequence + 1
     if isLast { leave(index) }
     return segment.map { Message(segment: $0, slot: slot) }
   }
 
-  // As spans: each access to an array would see to it first that nobody shares it.
-
+  /// As an element of a span: an array would see to it first that nobody shares it, and copy the segment to look at it.
   @inline(__always)
-  private mutating func nextSlot(at index: Int, looks: Int) -> Slot? {
-    let expected = expected
+  private mutating func inPlace<Result, Failure>(
+    _ index: Int, _ body: (inout OpenSegment) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     var segments = segments.mutableSpan
-    return segments[index].nextSlot(of: expected, looks: looks)
-  }
-
-  @inline(__always)
-  private mutating func pass(_ slot: Slot, at index: Int) -> (BorrowedSegment?, isLast: Bool) {
-    var segments = segments.mutableSpan
-    return segments[index].pass(slot)
+    return try body(&segments[index])
   }
 
   private mutating func peek(_ index: Int) throws(CorruptSegment) -> OpenSegment.Peek {
     let expected = expected
-    var segments = segments.mutableSpan
-    return try segments[index].peek(from: expected)
+    return try inPlace(index) { segment throws(CorruptSegment) in try segment.peek(from: expected) }
   }
 
   /// Whether a look would find nothing new, as the last one did not: this costs far less.
@@ -199,11 +193,15 @@ struct StreamCursor {
   ///
   /// - Parameter limit: how many at the most; 1 or more.
   mutating func take(_ slot: Slot, at index: Int, limit: Int = 1) -> Message {
-    guard let segment = segments[index].segment else { preconditionFailure("a message is taken that was not found") }
     atHand = index
-    let count = lost.isEmpty ? segments[index].run(from: slot, limit: limit) : 1
-    segments[index].skip(count)
-    if slot.isLast || segments[index].isRead { leave(index) }
+    let limit = lost.isEmpty ? limit : 1
+    let (segment, count, isRead) = inPlace(index) { open in
+      let count = open.run(from: slot, limit: limit)
+      open.skip(count)
+      return (open.segment, count, open.isRead)
+    }
+    guard let segment else { preconditionFailure("a message is taken that was not found") }
+    if slot.isLast || isRead { leave(index) }
     let (next, isOver) = slot.sequence.addingReportingOverflow(UInt64(count))
     advance(to: isOver ? .max : next)
     takesAny = false
@@ -227,9 +225,8 @@ struct StreamCursor {
   /// Lets go of a life whose last message was just taken: it is released as soon as its samples are dropped, whether or
   /// not anybody looks for more. Its slot may say so before the segment does.
   private mutating func leave(_ index: Int) {
-    let isRenewable = segments[index].isRenewable
-    left.append((segments[index].held, segments[index].epoch))
-    segments[index].leave()
+    let (life, isRenewable) = inPlace(index) { ($0.leave(), $0.isRenewable) }
+    left.append(life)
     if !isRenewable { segments.remove(at: index) }
   }
 
