@@ -38,6 +38,19 @@ struct LastLooksTests {
     #expect(!looks.sharesCore)
   }
 
+  @Test("Who goes on getting from others on its core what it waits for sleeps now and then, to be woken on another")
+  func sleepsToBePlacedAnew() {
+    for _ in 1...2 {
+      for _ in 1...LastLooks.mostSwitches {
+        #expect(looks.budget() == LastLooks.most)
+        _ = looks.cameBack(after: LastLooks.switched + 1)
+      }
+      #expect(looks.budget() == 0)
+    }
+    for _ in 0...LastLooks.mostSwitches { _ = looks.cameBack(after: LastLooks.switched) }
+    #expect(looks.budget() == LastLooks.most)
+  }
+
   @Test("After a large message who shares the core lets others have it, once")
   func takesLargeMessagesInTurns() {
     looks.took(byteCount: LastLooks.large)
