@@ -38,7 +38,7 @@ struct LastLooksTests {
     #expect(!looks.sharesCore)
   }
 
-  @Test("Who goes on getting from others on its core what it waits for sleeps now and then, to be woken on another")
+  @Test("Who goes on sharing its core with another, moment by moment, sleeps now and then, to be woken elsewhere")
   func sleepsToBePlacedAnew() {
     for _ in 1...2 {
       for _ in 1...LastLooks.mostSwitches {
@@ -47,7 +47,9 @@ struct LastLooksTests {
       }
       #expect(looks.budget() == 0)
     }
-    for _ in 0...LastLooks.mostSwitches { _ = looks.cameBack(after: LastLooks.switched) }
+    for _ in 0...LastLooks.mostSwitches {
+      for duration in [LastLooks.switched, LastLooks.handedOver + 1] { _ = looks.cameBack(after: duration) }
+    }
     #expect(looks.budget() == LastLooks.most)
   }
 

@@ -21,10 +21,11 @@ final class LastLooks: Sendable {
   /// find the message there that this one has just read, which makes 8 readers on two cores a quarter faster.
   static let large = 512 << 10
 
-  /// Somebody else used the core meanwhile, were it but for one message.
+  /// Somebody else used the core meanwhile, were it but for a moment.
   static let switched: UInt64 = 1_000
-  /// After so many of these it sleeps once, as who is woken is put on an idle core if there is one: two that never sleep but
-  /// give each other the core, the kernel leaves on one for seconds (a hop of 2.5 us for 0.8).
+  /// After so many moments of others it sleeps once, as who is woken is put on an idle core if there is one: two that never
+  /// sleep but give each other the core, the kernel leaves on one for seconds (a hop of 2.5 us for 0.8). Where others use the
+  /// core for longer, there is so much to read that one core's cache is the better place.
   static let mostSwitches = 1024
 
   private let abstention = Abstention(shortest: 8, longest: 64)
@@ -58,9 +59,9 @@ final class LastLooks: Sendable {
   ///
   /// - Returns: what that cost.
   func cameBack(after duration: UInt64) -> Int {
-    if duration > Self.switched { switches.add(1, ordering: .relaxed) }
     if duration > Self.tooLong { abstention.begin() } else { abstention.reset() }
     let isShared = duration > Self.handedOver
+    if duration > Self.switched, !isShared { switches.add(1, ordering: .relaxed) }
     handsOver.store(isShared, ordering: .relaxed)
     return isShared ? Self.costOfSharedLook : Self.costOfIdleLook
   }
