@@ -30,19 +30,23 @@ public final class Bell: Sendable {
 }
 
 /// Rings the bells of others. Safe to use from any thread.
+///
+/// Keeps a socket for each bell that it rang lately.
 public final class BellRinger: Sendable {
-  private let socket: DatagramSocket
+  /// Each is a descriptor; more bells than this cost a connection each time.
+  static let mostLines = 64
+
+  private final class Line: Sendable {
+    private let socket: DatagramSocket
+    init(to path: String) throws(Errno) { socket = try DatagramSocket(connectedTo: path) }
+    func ring(_ handle: RawSpan) -> Bool { socket.send(handle) }
+  }
+
+  private let lines = Mutex<[String: Line]>([:])
   private let count = Atomic<UInt64>(0)
   private let byteCount = Atomic<UInt64>(0)
 
-  /// - Throws: ``TransportError``, if the process has no descriptor left.
-  public init() throws(TransportError) {
-    do {
-      socket = try DatagramSocket()
-    } catch {
-      throw TransportError(endpoint: "a bell", problem: "\(error)")
-    }
-  }
+  public init() {}
 
   /// Handles sent so far, and their bytes.
   public var sentCount: UInt64 { count.load(ordering: .relaxed) }
@@ -51,11 +55,22 @@ public final class BellRinger: Sendable {
   /// Sends a handle to the bell at the path, without waiting.
   ///
   /// - Returns: whether it rings: because of this, or of what waits there already. If not, nobody is there, or lets this
-  ///   process come near.
+  ///   process come near, or the process has no descriptor left.
   public func ring(_ path: String, with handle: RawSpan) -> Bool {
-    guard socket.send(handle, to: path) else { return false }
+    // Behind a line that is dead another bell may hang by now.
+    let isRung = lines.withLock({ $0[path] })?.ring(handle) ?? false
+    guard isRung || newLine(to: path)?.ring(handle) ?? false else { return false }
     count.add(1, ordering: .relaxed)
     byteCount.add(UInt64(handle.byteCount), ordering: .relaxed)
     return true
+  }
+
+  private func newLine(to path: String) -> Line? {
+    let line = try? Line(to: path)
+    lines.withLock { lines in
+      if lines.count >= Self.mostLines, lines[path] == nil { lines.remove(at: lines.startIndex) }
+      lines[path] = line
+    }
+    return line
   }
 }

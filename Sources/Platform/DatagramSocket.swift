@@ -1,18 +1,23 @@
 import CPlatform
 import Glibc
 
-/// A SOCK_DGRAM socket of the Unix domain: sends to any other that has a path. Never blocks.
+/// A SOCK_DGRAM socket of the Unix domain: receives at a path, or sends to one. Never blocks.
 public struct DatagramSocket: ~Copyable, Sendable {
   private let descriptor: OwnedDescriptor
   private let path: String?
 
-  /// A socket that only sends.
-  public init() throws(Errno) {
-    descriptor = OwnedDescriptor(adopting: try check(poolbus_datagram_socket()))
-    path = nil
+  /// A socket that sends to the one that is at the path now.
+  ///
+  /// The kernel looks the path up here, once: where it does so for each datagram, who is woken by it waits a sixth longer.
+  public init(connectedTo path: String) throws(Errno) {
+    let socket = OwnedDescriptor(adopting: try check(poolbus_datagram_socket()))
+    // SAFETY: the kernel copies the path before the call returns.
+    _ = try check(unsafe poolbus_connect(socket.raw, path))
+    descriptor = socket
+    self.path = nil
   }
 
-  /// A socket that others find at the path, until it is let go.
+  /// A socket that receives, and that others find at the path until it is let go.
   public init(at path: String) throws(Errno) {
     let socket = OwnedDescriptor(adopting: try check(poolbus_datagram_socket()))
     // SAFETY: the kernel copies the path before the call returns.
@@ -28,13 +33,14 @@ public struct DatagramSocket: ~Copyable, Sendable {
 
   public var raw: CInt { descriptor.raw }
 
-  /// Sends to the socket at the path.
+  /// Sends to the socket that this one is connected to.
   ///
-  /// - Returns: whether something is there to be received at it: this, or so much else that there is no room.
-  public borrowing func send(_ bytes: RawSpan, to path: String) -> Bool {
-    // SAFETY: the kernel copies the bytes and the path before the call returns.
+  /// - Returns: whether something is there to be received at it: this, or so much else that there is no room. If not, the
+  ///   socket is gone, and will not come back.
+  public borrowing func send(_ bytes: RawSpan) -> Bool {
+    // SAFETY: the kernel copies the bytes before the call returns.
     let sent = unsafe bytes.withUnsafeBytes { buffer in
-      unsafe poolbus_send_datagram(descriptor.raw, path, buffer.baseAddress, buffer.count)
+      unsafe poolbus_send_datagram(descriptor.raw, buffer.baseAddress, buffer.count)
     }
     return sent >= 0 || Errno(rawValue: errno) == .resourceTemporarilyUnavailable
   }

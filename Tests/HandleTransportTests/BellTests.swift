@@ -1,11 +1,12 @@
-import HandleTransport
 import Testing
+
+@testable import HandleTransport
 
 @Suite struct BellTests {
   @Test func aHandleRingsTheBellItIsSentTo() throws {
     let world = try World(.inProcess)
     let (bell, other) = (try Bell(at: world.path("a")), try Bell(at: world.path("b")))
-    let ringer = try BellRinger()
+    let ringer = BellRinger()
     #expect(ring(bell.path, ringer, [1, 2, 3]))
     #expect(next(bell) == [1, 2, 3])
     #expect(next(bell) == nil && next(other) == nil)
@@ -15,11 +16,33 @@ import Testing
   @Test func whereThereIsNoBellNothingRings() throws {
     let world = try World(.inProcess)
     let path = world.path()
-    let ringer = try BellRinger()
+    let ringer = BellRinger()
     #expect(!ring(path, ringer, [1]))
     #expect(ringer.sentCount == 0 && ringer.sentByteCount == 0)
     #expect(throws: TransportError.self) { _ = try Bell(at: "/nowhere/at/all") }
     #expect(throws: TransportError.self) { _ = try Bell(at: "") }
+  }
+
+  @Test func aBellThatIsHungAnewRingsAgain() throws {
+    let world = try World(.inProcess)
+    let path = world.path()
+    let ringer = BellRinger()
+    for round in UInt8(1)...3 {
+      let bell = try Bell(at: path)
+      #expect(ring(path, ringer, [round]) && ring(path, ringer, [round]))
+      #expect(next(bell) == [round] && next(bell) == [round])
+    }
+    #expect(!ring(path, ringer, [4]))
+  }
+
+  @Test func moreBellsThanThereAreLinesAllRing() throws {
+    let world = try World(.inProcess)
+    let bells = try (0..<3 * BellRinger.mostLines).map { try Bell(at: world.path("\($0)")) }
+    let ringer = BellRinger()
+    for _ in 1...2 {
+      for bell in bells { #expect(ring(bell.path, ringer, [1])) }
+    }
+    for bell in bells { #expect(next(bell) == [1] && next(bell) == [1] && next(bell) == nil) }
   }
 
   private func ring(_ path: String, _ ringer: BellRinger, _ bytes: [UInt8]) -> Bool {

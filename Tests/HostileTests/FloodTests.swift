@@ -112,7 +112,7 @@ extension Hostile {
         let liar = try await Liar.join(bystanders.socket)
         let stream = try await liar.openPublisher("liar/a")
         let bell = try await liar.hear(.subscriberJoined).text(5)
-        let ringer = try BellRinger()
+        let ringer = BellRinger()
         let nonsense = (0..<300).map { _ in UInt8.random(in: 0...255) }
         for handle in [[], [0], nonsense, Wire.fixed64(1, stream), Wire.fixed64(1, bystanders.stream.rawValue)] {
           // SAFETY: an array of bytes has no padding.

@@ -67,13 +67,10 @@ import Testing
       let receiving = try await Bus.connect(configuration, transport: transport)
       let publisher = try await sending.publisher(for: "a")
       let subscriber = try await receiving.subscriber(to: "a", options: SubscriberOptions(waiting: .block))
-      #expect(try await wakes(subscriber, by: publisher))
       let bell = try #require(subscriber.core.node.membership.bell)
       try FileManager.default.removeItem(atPath: bell.path)
-      let announcer = publisher.core.announcer
-      let before = announcer.sentOverZeroMQ
-      #expect(try await wakes(subscriber, by: publisher))
-      #expect(announcer.sentOverZeroMQ > before)
+      // The first may find the subscriber awake: the node's word of a new segment wakes it, too.
+      while publisher.core.announcer.sentOverZeroMQ == 0 { #expect(try await wakes(subscriber, by: publisher)) }
       await receiving.close()
     }
   }
@@ -84,7 +81,7 @@ import Testing
       let publisher = try await sending.publisher(for: "a")
       let subscriber = try await receiving.subscriber(to: "a", options: SubscriberOptions(waiting: .block))
       let bell = try #require(subscriber.core.node.membership.bell)
-      let ringer = try BellRinger()
+      let ringer = BellRinger()
       for count in [0, 1, 8, 60, 256, 257, 60_000] {
         let nonsense = (0..<count).map { _ in UInt8.random(in: 0...255) }
         let span = nonsense.span

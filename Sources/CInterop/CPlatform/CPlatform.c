@@ -102,12 +102,10 @@ ssize_t poolbus_send_packet(int socket, const void *bytes, size_t count, int des
 
 int poolbus_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
 
-ssize_t poolbus_send_datagram(int socket, const char *path, const void *bytes, size_t count) {
-  struct sockaddr_un address;
-  if (make_address(&address, path) != 0) return -1;
+ssize_t poolbus_send_datagram(int socket, const void *bytes, size_t count) {
   ssize_t sent;
   do {
-    sent = sendto(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, sizeof address);
+    sent = send(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
   return sent;
 }

@@ -54,7 +54,7 @@ final class Membership: Sendable {
         let sender = try transport.sender(at: endpoint)
         // Whoever may join the node may listen, also other users.
         SocketFile.share(endpoint, as: socketPath)
-        let made = Announcer(sender, try? BellRinger())
+        let made = Announcer(sender)
         state.announcer = made
         return made
       } catch {

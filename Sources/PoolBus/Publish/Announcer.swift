@@ -5,13 +5,9 @@ import HandleTransport
 /// to all who listen.
 final class Announcer: Sendable {
   private let handles: any HandleSender
-  /// Nil if there was no descriptor for it: then ZeroMQ takes every handle.
-  private let ringer: BellRinger?
+  private let ringer = BellRinger()
 
-  init(_ handles: any HandleSender, _ ringer: BellRinger?) {
-    self.handles = handles
-    self.ringer = ringer
-  }
+  init(_ handles: any HandleSender) { self.handles = handles }
 
   func announce(_ handle: Handle, to calls: Calls) {
     var bytes = InlineArray<64, UInt8>(repeating: 0)
@@ -26,7 +22,7 @@ final class Announcer: Sendable {
     var reachesAll = !calls.needZeroMQ
     for index in 0..<calls.count {
       guard let bell = calls.bells[index] else { continue }
-      if ringer?.ring(bell, with: handle) != true { reachesAll = false }
+      if !ringer.ring(bell, with: handle) { reachesAll = false }
     }
     if !reachesAll { handles.send(handle) }
   }
@@ -36,7 +32,7 @@ final class Announcer: Sendable {
 
   /// Handles that were sent, and their bytes.
   var sent: (count: UInt64, byteCount: UInt64) {
-    (handles.sentCount + (ringer?.sentCount ?? 0), handles.sentByteCount + (ringer?.sentByteCount ?? 0))
+    (handles.sentCount + ringer.sentCount, handles.sentByteCount + ringer.sentByteCount)
   }
 
   /// Handles that went to all who listen.

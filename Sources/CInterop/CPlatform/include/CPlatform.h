@@ -30,8 +30,8 @@ ssize_t poolbus_receive_packet(int socket, void *bytes, size_t count, int *descr
 
 /// A non-blocking SOCK_DGRAM socket of the Unix domain; -1 and errno.
 int poolbus_datagram_socket(void);
-/// Sends one datagram to the socket at a path; fails with EAGAIN rather than wait for room.
-ssize_t poolbus_send_datagram(int socket, const char *path, const void *bytes, size_t count);
+/// Sends one datagram to the socket that this one is connected to; fails with EAGAIN rather than wait for room.
+ssize_t poolbus_send_datagram(int socket, const void *bytes, size_t count);
 
 /// Sends one datagram to a service manager's socket, with a copy of `descriptor` beside it unless that is -1. Waits for
 /// room. A path that begins with '@' is an abstract address.
