@@ -85,7 +85,7 @@ public final class Bus: Sendable {
   }
 
   /// Runs tasks on the thread that receives: with `.block`, a message wakes a task there without a further hop between
-  /// threads, which halves what the wake-up costs.
+  /// threads: by one wake-up in place of two.
   ///
   /// ```swift
   /// Task(executorPreference: bus.executor) { while let sample = try await subscriber.next() { … } }
