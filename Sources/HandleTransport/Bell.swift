@@ -68,7 +68,9 @@ public final class BellRinger: Sendable {
   private func newLine(to path: String) -> Line? {
     let line = try? Line(to: path)
     lines.withLock { lines in
-      if lines.count >= Self.mostLines, lines[path] == nil { lines.remove(at: lines.startIndex) }
+      lines[path] = nil
+      guard let line else { return }
+      if lines.count >= Self.mostLines { lines.remove(at: lines.startIndex) }
       lines[path] = line
     }
     return line

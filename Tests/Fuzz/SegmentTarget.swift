@@ -47,18 +47,17 @@ private func check(_ reader: SegmentReader) {
   require(committed <= ScribbledSegment.slotCount, "\(committed) slots are committed")
   if let sealed = reader.sealedCount { require(sealed <= ScribbledSegment.slotCount, "it is sealed at \(sealed)") }
 
-  // Sequences are told of a log whose slots can all be read, and rise.
-  var readable = true
-  var rising = true
+  // Whether its slots can all be read, and rise.
+  var isInOrder = true
   var last: UInt64 = 0
   for index in 0..<ScribbledSegment.slotCount {
     do throws(CorruptSegment) {
       let slot = try reader.slot(at: index)
       check(slot, at: index, of: reader)
-      if index < committed, slot.sequence <= last { rising = false }
+      if index < committed, slot.sequence <= last { isInOrder = false }
       last = slot.sequence
     } catch {
-      if index < committed { readable = false }
+      if index < committed { isInOrder = false }
       require(!error.description.isEmpty && error.slot == index, "the refusal names slot \(error.slot), not \(index)")
     }
   }
@@ -68,10 +67,10 @@ private func check(_ reader: SegmentReader) {
   }
 
   let sequences = try? reader.sequences(to: committed)
-  require((sequences != nil) == (readable && rising), "the sequences differ from the slots in whether they can be told")
+  require((sequences != nil) == isInOrder, "the sequences differ from the slots in whether they can be told")
   let count = (sequences ?? []).reduce(0) { $0 + UInt64($1.count) }
   require(sequences == nil || count == UInt64(committed), "\(count) sequences of \(committed) slots")
-  if readable, rising, committed > 0 {
+  if isInOrder, committed > 0 {
     require((try? reader.lastSequence) == sequences?.last?.upperBound, "another sequence is the last")
   }
 }
