@@ -21,6 +21,8 @@ final class Doorbells {
   private let transport: any HandleTransport
   private var receiver: (any HandleReceiver)?
   private var streams: [StreamID: Stream] = [:]
+  /// Who listens, and to how many streams: a subscription looks into all of its streams at a time, and may have a thousand.
+  private var listeners: [SubscriptionID: (subscription: SubscriptionCore, streams: Int)] = [:]
   private var connections: [String: Int] = [:]
   private var interval = Doorbells.shortestRecheck
   private var lastRecheck = Clock.monotonicNanoseconds
@@ -44,6 +46,7 @@ final class Doorbells {
     if let known = streams[introduced.stream] {
       if !known.subscriptions.contains(where: { $0 === subscription }) {
         streams[introduced.stream]?.subscriptions.append(subscription)
+        listeners[subscription.id, default: (subscription, 0)].streams += 1
       }
       guard known.endpoint != introduced.handleEndpoint else { return }
       // A new node has given its publisher another place.
@@ -54,6 +57,7 @@ final class Doorbells {
     }
     streams[introduced.stream] = Stream(
       topic: introduced.topic, endpoint: introduced.handleEndpoint, subscriptions: [subscription])
+    listeners[subscription.id, default: (subscription, 0)].streams += 1
     connect(introduced.stream, at: introduced.handleEndpoint)
   }
 
@@ -75,8 +79,12 @@ final class Doorbells {
   }
 
   func stop(_ stream: StreamID, for subscription: SubscriptionID) {
-    guard var listening = streams[stream] else { return }
-    listening.subscriptions.removeAll { $0.id == subscription }
+    guard var listening = streams[stream],
+      let index = listening.subscriptions.firstIndex(where: { $0.id == subscription })
+    else { return }
+    listening.subscriptions.remove(at: index)
+    listeners[subscription]?.streams -= 1
+    if listeners[subscription]?.streams == 0 { listeners[subscription] = nil }
     guard listening.subscriptions.isEmpty else {
       streams[stream] = listening
       return
@@ -158,14 +166,8 @@ final class Doorbells {
     for subscription in subscriptions { subscription.recheck() }
   }
 
-  /// Who listens, each once: a subscription looks into all of its streams at a time, and may have a thousand.
-  var subscriptions: [SubscriptionCore] {
-    var byID: [SubscriptionID: SubscriptionCore] = [:]
-    for stream in streams.values {
-      for subscription in stream.subscriptions { byID[subscription.id] = subscription }
-    }
-    return Array(byID.values)
-  }
+  /// Who listens, each once.
+  var subscriptions: some Collection<SubscriptionCore> { listeners.values.lazy.map(\.subscription) }
 
   func close() { receiver?.close() }
 }
