@@ -4,6 +4,8 @@ import Testing
 
 @Suite("How large a stream's next segment is")
 struct SegmentSizingTests {
+  /// Bytes of the pool.
+  private static let limit = 32 << 20
   private static let start: UInt64 = 1_000_000_000
 
   /// Fills segments of one size, one after the other, from a moment on.
@@ -61,7 +63,7 @@ struct SegmentSizingTests {
   func shrinks() {
     var sizing = SegmentSizing()
     fill(20, from: Self.start, &sizing)
-    sizing.shrink(now: Self.start + 20)
+    sizing.shrink(now: Self.start + 20, limit: Self.limit)
     #expect(sizing.capacity == SegmentSizing.largest / 2)
     fill(20, from: Self.start + SegmentSizing.shortage, &sizing)
     #expect(sizing.capacity == SegmentSizing.largest / 2)
@@ -69,6 +71,19 @@ struct SegmentSizingTests {
     #expect(sizing.capacity == SegmentSizing.largest / 2)
     fill(20, from: Self.start + 20 + SegmentSizing.shortage, &sizing)
     #expect(sizing.capacity == SegmentSizing.largest)
+  }
+
+  /// As where eight publishers write faster than is read of them: each that waits asks all others.
+  @Test("It does not come down for ever, but to a small part of the pool")
+  func keepsAShare() {
+    var sizing = SegmentSizing()
+    fill(20, from: Self.start, &sizing)
+    for _ in 0..<20 { sizing.shrink(now: Self.start + 20, limit: Self.limit) }
+    #expect(sizing.capacity == Self.limit / SegmentSizing.leastShare)
+    for _ in 0..<20 { sizing.shrink(now: Self.start + 20, limit: SegmentSizing.smallest) }
+    #expect(sizing.capacity == SegmentSizing.smallest)
+    sizing.shrink(now: Self.start + 20, limit: Self.limit)
+    #expect(sizing.capacity == SegmentSizing.smallest)
   }
 
   /// A segment that is filled so often, each time in less than a turn should take, is filled so many times too often.
@@ -108,7 +123,7 @@ struct SegmentSizingTests {
     fill(Self.tooOften - 1, from: Self.start, each: 0, keepsUp: true, &sizing)
     fill(Self.tooOften, from: 2 * Self.start, each: SegmentSizing.shortestTurn, keepsUp: true, &sizing)
     #expect(sizing.leastForTurns == 0)
-    sizing.shrink(now: 3 * Self.start)
+    sizing.shrink(now: 3 * Self.start, limit: Self.limit)
     fill(10 * Self.tooOften, from: 3 * Self.start, each: 0, keepsUp: true, &sizing)
     #expect(sizing.leastForTurns == 0)
   }

@@ -60,7 +60,7 @@ extension PublisherCore {
   func leaseRefused(_ request: UInt64, _ error: BusError) {
     let waiting = state.withLock { state in
       if let refused = state.requests.removeValue(forKey: request), refused.isToGrow {
-        state[refused.lane].sizing.shrink(now: Clock.monotonicNanoseconds)
+        state[refused.lane].sizing.shrink(now: Clock.monotonicNanoseconds, limit: limit)
       }
       return state.takeWaiting()
     }

@@ -195,7 +195,7 @@ extension PublisherCore {
     state.withLock { state in
       state.isShort = true
       sealUnused(in: &state)
-      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink(now: now) }
+      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink(now: now, limit: limit) }
       retireCurrent(in: &state)
     }
   }

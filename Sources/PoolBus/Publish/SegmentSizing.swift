@@ -28,6 +28,9 @@ struct SegmentSizing {
   static let longLife: UInt64 = 5_000_000_000
   /// For so long after others needed memory it does not grow.
   static let shortage: UInt64 = 10_000_000_000
+  /// Of so many parts of a pool one will do, whatever others need: with less memory than that there is, a segment is leased
+  /// with what there is.
+  static let leastShare = 64
 
   /// Bytes of the next segment, header and slots included.
   private(set) var capacity = smallest
@@ -46,9 +49,12 @@ struct SegmentSizing {
   /// Whether the segment at hand was begun less than a short life ago.
   func isFast(at now: UInt64) -> Bool { started.map { now &- $0 < Self.shortLife } ?? false }
 
-  /// Others need memory, too: not only now, so it stays small for a while.
-  mutating func shrink(now: UInt64) {
-    capacity = max(capacity / 2, Self.smallest)
+  /// Others need memory, too: not only now, so it stays small for a while; but not ever smaller where all write faster than
+  /// is read, and so need memory again and again.
+  ///
+  /// - Parameter limit: bytes of the pool, or of the stream's quota.
+  mutating func shrink(now: UInt64, limit: Int) {
+    capacity = min(capacity, max(capacity / 2, limit / Self.leastShare, Self.smallest))
     leastForTurns = 0
     ceiling = (capacity, now)
   }
