@@ -92,8 +92,9 @@ public final class Subscriber: Sendable {
   /// Looks for the next message, and goes on looking for as long as that costs less than to sleep.
   private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
     do {
-      // Not at all of many streams: before it sleeps, it does.
-      if let message = try core.take(limit: limit, .nearby) { return .message(message) }
+      // Not at all of many streams: before it sleeps, it does. Who spins looks often at once, before it asks what time it is.
+      let looks = waiting == .spin ? SubscriptionCore.mostLooks : 1
+      if let message = try core.take(limit: limit, looks: looks, .nearby) { return .message(message) }
       if waiting == .spin || waiting == .adaptive && !lastLooks.sharesCore {
         start = start ?? Clock.realtimeNanoseconds
         if let message = try spinForMessage(limit) {
