@@ -1,25 +1,27 @@
-// A window for systems whose broker drops, or buffers without end, when a subscriber lags: each sink counts what it has
-// read of each source in memory that both see, and a source stays at most a window ahead of the slowest. The memory is a
-// file in `--place`. It costs the system nothing: no message, no system call.
+// A window for systems whose broker drops, or buffers without end, when a subscriber lags: each sink counts what it
+// has read of each source in memory that both see, and a source stays at most a window ahead of the slowest. The memory
+// is a file in `--place`. It costs the system nothing: no message, no system call.
 #ifndef POOLBUS_BENCH_CREDIT_H
 #define POOLBUS_BENCH_CREDIT_H
 
-#include "peer.h"
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "peer.h"
+
 struct credit {
   // One cache line each, so that no sink's writing slows another's.
-  struct { _Alignas(64) uint64_t read; } *cells;  // [sink][source]
+  struct { _Alignas(64) uint64_t read; } *cells;  // [sink][source]; none in a round trip, which needs no window
   const struct peer *peer;
   uint64_t window;  // messages
+  uint64_t sent;    // by this source
   uint64_t known;   // what the slowest sink was seen to have read: looked up again only once it is used up
   char path[256];
 };
 
 static inline void credit_open(struct credit *credit, const struct peer *peer, size_t window_bytes) {
-  credit->peer = peer;
-  credit->known = 0;
+  *credit = (struct credit){.peer = peer, .window = UINT64_MAX};
+  if (!peer_is(peer, "source") && !peer_is(peer, "sink")) return;
   credit->window = window_bytes / (size_t)peer->publishers / peer->size;
   if (credit->window < 2) credit->window = 2;
   snprintf(credit->path, sizeof credit->path, "%s/credit", peer->place);
@@ -32,10 +34,11 @@ static inline void credit_open(struct credit *credit, const struct peer *peer, s
   close(file);
 }
 
-// The source waits until it may send message `number`.
-static inline void credit_wait(struct credit *credit, uint64_t number) {
+// The source waits until it may send its next message.
+static inline void credit_wait(struct credit *credit) {
   const struct peer *peer = credit->peer;
-  while (number > credit->known + credit->window) {
+  credit->sent++;
+  while (credit->sent > credit->known + credit->window) {
     uint64_t slowest = UINT64_MAX;
     for (int sink = 0; sink < peer->subscribers; sink++) {
       uint64_t read = __atomic_load_n(&credit->cells[sink * peer->publishers + peer->index].read, __ATOMIC_ACQUIRE);
@@ -47,30 +50,16 @@ static inline void credit_wait(struct credit *credit, uint64_t number) {
   }
 }
 
-// The sink has read message `number` of `source`.
-static inline void credit_give(struct credit *credit, int source, uint64_t number) {
-  __atomic_store_n(&credit->cells[credit->peer->index * credit->peer->publishers + source].read, number,
-                   __ATOMIC_RELEASE);
+// The sink has read one more message of `source`.
+static inline void credit_give(struct credit *credit, int source) {
+  if (!credit->cells) return;
+  uint64_t *read = &credit->cells[credit->peer->index * credit->peer->publishers + source].read;
+  __atomic_store_n(read, *read + 1, __ATOMIC_RELEASE);
 }
 
 // Every process removes the file, the first of them really: by then all have it mapped.
-static inline void credit_close(struct credit *credit) { unlink(credit->path); }
-
-// ---- what a sink has received: each source numbers its messages
-
-struct received {
-  uint64_t *last;  // [source] the last message's number
-  uint64_t messages, lost;
-};
-
-static inline void received_open(struct received *received, const struct peer *peer) {
-  received->last = calloc((size_t)peer->publishers, sizeof *received->last);
-}
-
-static inline void received_add(struct received *received, int source, uint64_t number) {
-  received->messages++;
-  received->lost += number - received->last[source] - 1;
-  received->last[source] = number;
+static inline void credit_close(struct credit *credit) {
+  if (credit->cells) unlink(credit->path);
 }
 
 #endif

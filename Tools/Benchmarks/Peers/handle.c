@@ -5,6 +5,7 @@
 
 struct handle { uint64_t topic, number, padding[6]; };
 
+static struct peer peer;
 static struct peer_topics topics;
 static struct sockets sockets;
 static struct handle received;
@@ -17,31 +18,33 @@ static void *peer_loan(void) {
 
 static void peer_send(void) {
   struct handle handle = {(uint64_t)topics.written, ++written, {0}};
-  if (zmq_send(sockets.writer, &handle, sizeof handle, 0) != sizeof handle) peer_fail("can't send: %s", zmq_strerror(errno));
+  if (zmq_send(sockets.writer, &handle, sizeof handle, 0) != sizeof handle)
+    peer_fail("can't send: %s", zmq_strerror(errno));
 }
 
-static const void *peer_receive(int *from) {
-  while (zmq_recv(sockets.reader, &received, sizeof received, ring.mode == PEER_SPIN ? ZMQ_DONTWAIT : 0) != sizeof received) {
+static uint64_t peer_receive(int *from) {
+  int wait = ring.mode == PEER_SPIN ? ZMQ_DONTWAIT : 0;
+  while (zmq_recv(sockets.reader, &received, sizeof received, wait) != sizeof received) {
     if (errno != EAGAIN) peer_fail("can't receive: %s", zmq_strerror(errno));
     peer_yield();
   }
   *from = (int)received.topic - topics.first_read;
-  return ring_slot((int)received.topic, received.number);
+  return peer_read(&peer, ring_slot((int)received.topic, received.number));
 }
 
 static void peer_release(void) { ring_release((int)received.topic, received.number); }
 
 // ZeroMQ has many handles under way at once, between its threads and in its sockets: the ring has room for them, unless
 // it would leave the cache.
-static uint64_t slots(const struct peer *peer) {
-  uint64_t fit = (8u << 20) / peer->size;
+static uint64_t slots(void) {
+  uint64_t fit = (8u << 20) / peer.size;
   return fit > 65536 ? 65536 : fit < 4 ? 4 : fit;
 }
 
 int main(int argc, char **argv) {
-  struct peer peer = peer_parse(argc, argv);
+  peer = peer_parse(argc, argv);
   topics = peer_topics(&peer);
-  ring_open(&peer, topics, slots(&peer));
+  ring_open(&peer, topics, slots());
   // No limit in the sockets: the ring is the limit.
   sockets = sockets_open(&peer, topics, 0);
   peer_rounds(&peer);

@@ -1,5 +1,5 @@
-// Eclipse iceoryx 2: payloads in shared memory that its daemon RouDi manages. The role `server` is RouDi itself, with one
-// pool as the run needs it; to be in its library rather than in iox-roudi lets it say when it is ready.
+// Eclipse iceoryx 2: payloads in shared memory that its daemon RouDi manages. The role `server` is RouDi itself, with
+// one pool as the run needs it; to be in its library rather than in iox-roudi lets it say when it is ready.
 #include <csignal>
 #include <sys/mman.h>
 
@@ -38,7 +38,7 @@ static void *peer_loan(void) {
 
 static void peer_send(void) { publisher->publish(loaned); }
 
-static const void *peer_receive(int *from) {
+static uint64_t peer_receive(int *from) {
   for (received = nullptr;;) {
     subscriber->take()
         .and_then([](auto &payload) { received = payload; })
@@ -55,7 +55,7 @@ static const void *peer_receive(int *from) {
   for (*from = 0; *from < peer.publishers && origins[*from] != origin && origins[*from]; ++*from) {}
   if (*from == peer.publishers) peer_fail("more publishers than sources");
   origins[*from] = origin;
-  return received;
+  return peer_read(&peer, received);
 }
 
 static void peer_release(void) { subscriber->release(received); }
@@ -100,7 +100,7 @@ static void take_part() {
   }
   // A pong is there before its ping.
   while (sends && !peer_is(&peer, "pong") && !publisher->hasSubscribers()) usleep(1000);
-  // RouDi connects everybody with everybody every 100 ms, and tells nobody when it has done all: two such turns are enough.
+  // RouDi connects everybody with everybody every 100 ms, and tells nobody when it has done all: two turns are enough.
   usleep(200000);
   touch_pools();
   peer_count_threads(&peer, 1);
@@ -122,7 +122,8 @@ static void serve() {
   dup2(STDERR_FILENO, STDOUT_FILENO);  // RouDi's own words are none of it
 
   // Small chunks cost nothing. Of large ones there are as many as a queue holds, and what each process has in hand.
-  uint64_t chunks = peer.size <= 65536 ? 8192 : capacity() + 2 * static_cast<uint64_t>(peer.publishers + peer.subscribers) + 8;
+  uint64_t held = 2 * static_cast<uint64_t>(peer.publishers + peer.subscribers) + 8;
+  uint64_t chunks = peer.size <= 65536 ? 8192 : capacity() + held;
   uint64_t bytes = (peer.size + alignment + 127) / 64 * 64;  // with room for the chunk's header
   iox::mepoo::MePooConfig pool;
   pool.addMemPool({static_cast<uint32_t>(bytes), static_cast<uint32_t>(chunks)});
@@ -139,7 +140,8 @@ static void serve() {
 
 int main(int argc, char **argv) {
   peer = peer_parse(argc, argv);
-  iox::log::LogManager::GetLogManager().SetDefaultLogLevel(iox::log::LogLevel::kError, iox::log::LogLevelOutput::kHideLogLevel);
+  using namespace iox::log;
+  LogManager::GetLogManager().SetDefaultLogLevel(LogLevel::kError, LogLevelOutput::kHideLogLevel);
   if (peer_is(&peer, "server")) serve();
   else take_part();
 }

@@ -1,5 +1,5 @@
-"""iceoryx2: zero-copy, subscribers map a publisher's memory. Mode spin polls; in mode block an event follows each message,
-for which a listener waits: a subscriber alone can't wait.
+"""iceoryx2: zero-copy, subscribers map a publisher's memory. Mode spin polls; in mode block an event follows each
+message, for which a listener waits: a subscriber alone can't wait.
 (A file iceoryx2.py would hide the package from itself.)"""
 
 import contextlib
@@ -51,8 +51,8 @@ def open_event(peer, node, name):
 
 
 class Payloads:
-    """numpy's view of each place in the shared memory, made once: there are few, and making one costs as much as reading
-    a small payload."""
+    """numpy's view of each place in the shared memory, made once: there are few, and making one costs as much as
+    reading a small payload."""
 
     def __init__(self, peer):
         self.words = peer.size // 8
@@ -66,7 +66,7 @@ class Payloads:
         return view
 
 
-def make_send(peer, node):
+def make_writer(peer, node):
     # All that can be unread, one being read, one being written, one not yet taken back.
     samples = queued(peer.size) + 3
     words = peer.size // 8
@@ -81,11 +81,15 @@ def make_send(peer, node):
     )
     notifier = open_event(peer, node, peer.sends).notifier_builder().create() if peer.mode == "block" else None
     payloads = Payloads(peer)
+    loaned = None
 
-    def send(number):
-        sample = publisher.loan_slice_uninit(words)
-        shared.fill(peer, payloads.at(sample.payload_ptr), number)
-        sample.assume_init().send()
+    def loan():
+        nonlocal loaned
+        loaned = publisher.loan_slice_uninit(words)
+        return payloads.at(loaned.payload_ptr)
+
+    def send():
+        loaned.assume_init().send()
         if notifier:
             notifier.notify()
 
@@ -97,41 +101,44 @@ def make_send(peer, node):
         while service.dynamic_config.number_of_subscribers < peer.subscribers:
             time.sleep(0.01)
         publisher.update_connections()
-    return send
+    return {"loan": loan, "send": send}
 
 
-def make_receive(peer, node):
+def make_reader(peer, node):
     subscriber = open_service(peer, node, peer.receives).subscriber_builder().create()
     listener = open_event(peer, node, peer.receives).listener_builder().create() if peer.mode == "block" else None
     payloads = Payloads(peer)
     # An event was once seen missing at a round's end, and its message waited for the next: so no wait is without end.
     longest_wait = iceoryx2.Duration.from_millis(10)
+    received = None
 
     def receive():
-        while (sample := subscriber.receive()) is None:
+        nonlocal received
+        while (received := subscriber.receive()) is None:
             if listener:
                 listener.timed_wait(longest_wait)
-        number = shared.read(peer, payloads.at(sample.payload_ptr))
-        sender = sample.header.publisher_id.value if peer.publishers > 1 else 0
-        sample.delete()
-        return sender, number
+        sender = received.header.publisher_id.value if peer.publishers > 1 else 0
+        return shared.read(peer, payloads.at(received.payload_ptr)), sender
 
-    return receive
+    def release():
+        received.delete()
+
+    return {"receive": receive, "release": release}
 
 
 def converse(peer):
     """All that is opened here is closed when this returns."""
     node = open_node(peer)
-    receive = make_receive(peer, node) if peer.receives else None
-    send = make_send(peer, node) if peer.sends else None
-    shared.converse(peer, send, receive)
+    reader = make_reader(peer, node) if peer.receives else {}
+    writer = make_writer(peer, node) if peer.sends else {}
+    shared.converse(peer, **writer, **reader)
 
 
 def work(peer):
     iceoryx2.set_log_level(iceoryx2.LogLevel.Error)
     converse(peer)
-    # iceoryx2 keeps its folders, and one small thing in shared memory, for whoever comes next. The last to leave finds no
-    # other's node; an earlier one's removing harms nobody, it is made again where it is missed.
+    # iceoryx2 keeps its folders, and one small thing in shared memory, for whoever comes next. The last to leave finds
+    # no other's node; an earlier one's removing harms nobody, it is made again where it is missed.
     for path in glob.glob(f"/dev/shm/{peer.name}_*.global_mgmt"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

@@ -34,6 +34,7 @@ struct peer {
   int publishers, subscribers, index, topics;
   size_t pool;  // bytes; 0 leaves it to the peer
   int pause;    // microseconds before each round trip
+  int rate;     // messages a second that a source sends; 0 for as many as it can
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static inline void peer_fail(const char *format, ...) {
@@ -48,7 +49,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void peer_fail(con
 }
 
 static inline struct peer peer_parse(int argc, char **argv) {
-  struct peer peer = {"", 64, 1, PEER_BLOCK, "/tmp", "peer", 1, 1, 0, 1, 0, 0};
+  struct peer peer = {"", 64, 1, PEER_BLOCK, "/tmp", "peer", 1, 1, 0, 1, 0, 0, 0};
   if (argc < 2) peer_fail("no role");
   peer.role = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
@@ -62,6 +63,7 @@ static inline struct peer peer_parse(int argc, char **argv) {
     else if (!strcmp(argv[i], "--topics")) peer.topics = atoi(value);
     else if (!strcmp(argv[i], "--pool")) peer.pool = strtoull(value, NULL, 10);
     else if (!strcmp(argv[i], "--pause")) peer.pause = atoi(value);
+    else if (!strcmp(argv[i], "--rate")) peer.rate = atoi(value);
     else if (!strcmp(argv[i], "--mode"))
       peer.mode = !strcmp(value, "spin") ? PEER_SPIN : !strcmp(value, "adaptive") ? PEER_ADAPTIVE : PEER_BLOCK;
     else peer_fail("unknown option %s", argv[i]);
@@ -85,6 +87,17 @@ static inline void peer_pause(const struct peer *peer) {
   if (!peer->pause) return;
   struct timespec time = {peer->pause / 1000000, peer->pause % 1000000 * 1000L};
   nanosleep(&time, NULL);
+}
+
+// Waits until the round's message `index`, from 0, is due. A source that is the only one spins. Several would spin away
+// each other's time: they sleep a millisecond, and then send what is due.
+static inline void peer_pace(const struct peer *peer, uint64_t start, uint64_t index) {
+  if (!peer->rate) return;
+  uint64_t due = start + index * 1000000000u / (uint64_t)peer->rate;
+  struct timespec millisecond = {0, 1000000};
+  while (peer_now() < due) {
+    if (peer->publishers > 1) nanosleep(&millisecond, NULL);
+  }
 }
 
 static inline uint64_t peer_cpu(void) {
@@ -135,9 +148,16 @@ static inline void peer_done_source(uint64_t start, uint64_t cpu) {
   fflush(stdout);
 }
 
-static inline void peer_done_sink(uint64_t messages, uint64_t lost, uint64_t cpu) {
-  printf("done end=%llu messages=%llu lost=%llu cpu=%llu\n", (unsigned long long)peer_now(),
-         (unsigned long long)messages, (unsigned long long)lost, (unsigned long long)(peer_cpu() - cpu));
+// For a source that is alone: nobody else knows when it ended.
+static inline void peer_done_alone(uint64_t start, uint64_t cpu) {
+  unsigned long long end = peer_now();
+  printf("done start=%llu end=%llu cpu=%llu\n", (unsigned long long)start, end, (unsigned long long)(peer_cpu() - cpu));
+  fflush(stdout);
+}
+
+static inline void peer_done_sink(uint64_t lost, uint64_t cpu) {
+  unsigned long long end = peer_now();
+  printf("done end=%llu lost=%llu cpu=%llu\n", end, (unsigned long long)lost, (unsigned long long)(peer_cpu() - cpu));
   fflush(stdout);
 }
 

@@ -1,4 +1,5 @@
-"""What every Python peer shares, as peer.h for C: the arguments, the conversation, the two loops over a payload."""
+"""What every Python peer shares, as peer.h and rounds.h for C: the arguments, the two loops over a payload, the
+conversation, the rounds."""
 
 import argparse
 import array
@@ -15,7 +16,8 @@ def arguments():
     parser.add_argument("role", choices=["ping", "pong", "source", "sink"])
     for option in "size", "touch", "publishers", "subscribers", "index", "topics":
         parser.add_argument("--" + option, type=int, default=1)
-    parser.add_argument("--pause", type=int, default=0)
+    for option in "pause", "rate":
+        parser.add_argument("--" + option, type=int, default=0)
     parser.add_argument("--mode", choices=["block", "spin", "adaptive"], default="block")
     parser.add_argument("--place", required=True)
     peer = parser.parse_args()
@@ -65,6 +67,13 @@ def cpu():
     return int((usage.ru_utime + usage.ru_stime) * 1e9)
 
 
+def pace(peer, start, index):
+    """Spins until the round's message `index`, from 0, is due. Whoever slept would be late."""
+    due = start + index * 1_000_000_000 // peer.rate
+    while time.monotonic_ns() < due:
+        pass
+
+
 def orders():
     """Says ready; yields N of each `run N` until the end."""
     say("ready")
@@ -75,61 +84,86 @@ def orders():
         yield int(count)
 
 
-def converse(peer, send, receive):
-    """Does the role's work. `send(number)` sends the payload with that number, written as --touch says;
-    `receive()` waits for a payload, reads it, returns (its sender's key, its number)."""
-    {"source": source, "sink": sink, "ping": ping, "pong": pong}[peer.role](peer, send, receive)
+# ---- the roles' rounds, as rounds.h says them: each takes the verbs that it needs
+#
+#   loan()     memory for one payload; waits while the system has no room
+#   send()     sends what was loaned
+#   receive()  waits for the next payload and reads it; returns its number, and a key of its sender
+#   release()  gives back what was received
 
 
-def source(peer, send, receive):
+def converse(peer, loan=None, send=None, receive=None, release=None):
+    """Does the role's work."""
+    if peer.role == "source":
+        source(peer, loan, send)
+    elif peer.role == "sink":
+        sink(peer, receive, release)
+    elif peer.role == "ping":
+        ping(peer, loan, send, receive, release)
+    else:
+        pong(peer, loan, send, receive, release)
+
+
+def source(peer, loan, send):
     number = 0
     for count in orders():
-        before, start = cpu(), time.monotonic_ns()
-        for number in range(number + 1, number + count + 1):
-            send(number)
+        before, start, first = cpu(), time.monotonic_ns(), number + 1
+        for number in range(first, first + count):
+            if peer.rate:
+                pace(peer, start, number - first)
+            fill(peer, loan(), number)
+            send()
         say(f"done start={start} cpu={cpu() - before}")
 
 
-def sink(peer, send, receive):
+def sink(peer, receive, release):
     last = {}
     for count in orders():
-        before, messages, lost, every = cpu(), 0, 0, count * peer.publishers
+        before, received, lost, every = cpu(), 0, 0, count * peer.publishers
         say("armed")
-        while messages + lost < every:
-            sender, number = receive()
-            messages += 1
+        while received + lost < every:
+            number, sender = receive()
+            release()
             lost += number - last.get(sender, 0) - 1
             last[sender] = number
+            received += 1
         end = time.monotonic_ns()
-        say(f"done end={end} messages={messages} lost={lost} cpu={cpu() - before}")
+        say(f"done end={end} lost={lost} cpu={cpu() - before}")
 
 
-def ping(peer, send, receive):
+def ping(peer, loan, send, receive, release):
     number, path = 0, os.path.join(peer.place, "samples")
     for count in orders():
         before, samples = cpu(), array.array("Q", bytes(8 * count))
         for index in range(count):
             number += 1
+            words = loan()
             if peer.pause:
                 time.sleep(peer.pause / 1e6)
             start = time.monotonic_ns()
-            send(number)
-            receive()
+            fill(peer, words, number)
+            send()
+            answer, _ = receive()
             samples[index] = (time.monotonic_ns() - start) // 2
+            release()
+            if answer != number:
+                raise ValueError(f"the answer to another ping than {number}")
         used = cpu() - before
         with open(path, "wb") as file:
             samples.tofile(file)
         say(f"done file={path} cpu={used}")
 
 
-def pong(peer, send, receive):
-    number = 0
+def pong(peer, loan, send, receive, release):
     for count in orders():
         before = cpu()
         say("armed")
-        for number in range(number + 1, number + count + 1):
-            receive()
-            send(number)
+        for _ in range(count):
+            number, _ = receive()
+            # The answer first: giving back what was received isn't on its way.
+            fill(peer, loan(), number)
+            send()
+            release()
         say(f"done cpu={cpu() - before}")
 
 

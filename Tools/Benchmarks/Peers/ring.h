@@ -1,5 +1,6 @@
 // A ring of slots in plain shared memory for each writer, with the counts that writer and readers wait on: what floor.c
-// measures, and where handle.c keeps its payloads. Readers of a ring all see each slot; the writer waits for the slowest.
+// measures, and where handle.c keeps its payloads. Readers of a ring all see each slot; the writer waits for the
+// slowest.
 #ifndef POOLBUS_BENCH_RING_H
 #define POOLBUS_BENCH_RING_H
 
@@ -15,8 +16,8 @@
 // Each word has two cache lines for itself, since processors fetch lines in pairs.
 struct ring_word { _Alignas(128) _Atomic uint64_t count; };
 // Somebody sleeps here if it is 1: whoever wakes him sets it to 0.
-// `rings` counts how often it was rung: who sleeps waits for the count to change, so that nobody else's announcement can
-// hide that the bell was rung for him.
+// `rings` counts how often it was rung: who sleeps waits for the count to change, so that nobody else's announcement
+// can hide that the bell was rung for him.
 struct ring_bell { _Alignas(128) _Atomic uint32_t asleep; _Atomic uint32_t rings; };
 
 static struct {
@@ -81,13 +82,17 @@ static void ring_open(const struct peer *peer, struct peer_topics topics, uint64
 struct ring_patience { uint64_t since, turns; int announced; uint32_t rings; };
 
 static inline void ring_spin(uint64_t turn) {
+#if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // waits about as long as x86's pause; `yield` doesn't wait
+#endif
   if (turn % 8 == 7) peer_yield();
 }
 
-// One turn of a loop that waits for somebody to ring `bell`. It sleeps only in the turn after it has announced so: between
-// the two the caller looks again, which, all being sequentially consistent, makes sure that either he sees the news or
-// the one who brings them sees the announcement.
+// One turn of a loop that waits for somebody to ring `bell`. It sleeps only in the turn after it has announced so:
+// between the two the caller looks again, which, all being sequentially consistent, makes sure that either he sees the
+// news or the one who brings them sees the announcement.
 static inline void ring_wait(struct ring_bell *bell, struct ring_patience *patience) {
   uint64_t turn = patience->turns++;
   if (ring.mode == PEER_SPIN) {
@@ -125,7 +130,7 @@ static inline void ring_tell(struct ring_word *word, uint64_t count, struct ring
   }
 }
 
-// Waits until message `number` has a free slot; `slowest` remembers what the slowest reader had consumed when last looked.
+// Waits until message `number` has a free slot; `slowest` is what the slowest reader was last seen to have consumed.
 static inline void *ring_loan(int topic, uint64_t number, uint64_t *slowest) {
   for (struct ring_patience patience = {0}; number - *slowest > ring.slots;) {
     uint64_t least = UINT64_MAX;

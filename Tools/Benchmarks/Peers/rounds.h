@@ -1,10 +1,11 @@
-// The four roles' rounds, for C and C++ peers that can be said in four verbs. A peer defines the verbs, and then includes
-// this file and calls `peer_rounds`: everything being static, the compiler sees each loop whole.
+// The four roles' rounds, for C and C++ peers, which say in four verbs what their system does. A peer includes this
+// file, defines the verbs, and calls `peer_rounds`: everything being static, the compiler sees each loop whole.
 //
-//   void *peer_loan(void)               memory for one payload; waits while the system has no room
-//   void peer_send(void)                sends what was loaned
-//   const void *peer_receive(int *from) waits for the next payload, as the mode says; `from` is the source's index
-//   void peer_release(void)             gives back what was received
+//   void *peer_loan(void)             memory for one payload; waits while the system has no room
+//   void peer_send(void)              sends what was loaned
+//   uint64_t peer_receive(int *from)  waits for the next payload, as the mode says, and reads it (`peer_read`) where it
+//                                     lies; returns its number. `from` is the source's index
+//   void peer_release(void)           gives back what was received
 //
 // `peer_topics` says what a process writes and reads.
 #ifndef POOLBUS_BENCH_ROUNDS_H
@@ -16,11 +17,14 @@
 
 static void *peer_loan(void);
 static void peer_send(void);
-static const void *peer_receive(int *from);
+static uint64_t peer_receive(int *from);
 static void peer_release(void);
 
-// Whether the run's threads are more than the cores. Whoever polls then without a core for himself must yield it now and
-// then: else he spins away the time of whom he waits for.
+// What a source does after a round's last message, if there is anything: set by a peer whose system sends later.
+static void (*peer_flush)(void);
+
+// Whether the run's threads are more than the cores. Whoever polls then without a core for himself must yield it now
+// and then: else he spins away the time of whom he waits for.
 static int peer_crowded;
 
 static inline void peer_count_threads(const struct peer *peer, int each) {
@@ -39,9 +43,11 @@ static void peer_rounds_source(const struct peer *peer) {
   for (uint64_t count, number = 0; (count = peer_order());) {
     uint64_t cpu = peer_cpu(), start = peer_now();
     for (uint64_t i = 0; i < count; i++) {
+      peer_pace(peer, start, i);
       peer_fill(peer, peer_loan(), ++number);
       peer_send();
     }
+    if (peer_flush) peer_flush();
     peer_done_source(start, cpu);
   }
 }
@@ -53,14 +59,14 @@ static void peer_rounds_sink(const struct peer *peer) {
     peer_say("armed");
     while (received + lost < count * (uint64_t)peer->publishers) {
       int from = 0;
-      uint64_t number = peer_read(peer, peer_receive(&from));
+      uint64_t number = peer_receive(&from);
       peer_release();
       if (number <= last[from]) peer_fail("message %llu twice", (unsigned long long)number);
       lost += number - last[from] - 1;
       last[from] = number;
       received++;
     }
-    peer_done_sink(received, lost, cpu);
+    peer_done_sink(lost, cpu);
   }
   free(last);
 }
@@ -78,10 +84,10 @@ static void peer_rounds_ping(const struct peer *peer) {
       uint64_t start = peer_now();
       peer_fill(peer, payload, ++number);
       peer_send();
-      uint64_t answer = peer_read(peer, peer_receive(&from));
+      uint64_t answer = peer_receive(&from);
       samples[i] = (peer_now() - start) / 2;
       peer_release();
-      if (answer != number) peer_fail("answer %llu is not to ping %llu", (unsigned long long)answer, (unsigned long long)number);
+      if (answer != number) peer_fail("the answer to another ping than %llu", (unsigned long long)number);
     }
     peer_done_ping(peer, samples, count, cpu);
   }
@@ -94,7 +100,7 @@ static void peer_rounds_pong(const struct peer *peer) {
     peer_say("armed");
     for (uint64_t i = 0; i < count; i++) {
       int from = 0;
-      uint64_t number = peer_read(peer, peer_receive(&from));
+      uint64_t number = peer_receive(&from);
       // The answer first: giving back what was received isn't on its way.
       peer_fill(peer, peer_loan(), number);
       peer_send();

@@ -16,7 +16,8 @@ static inline void sockets_set(void *socket, int option, int value) {
 // Waits until all readers of what this process writes have subscribed: what is sent before is lost.
 static inline void sockets_await(struct sockets *sockets) {
   for (char subscription[8]; sockets->unheard; sockets->unheard--) {
-    if (zmq_recv(sockets->writer, subscription, sizeof subscription, 0) < 0) peer_fail("nobody subscribes: %s", zmq_strerror(errno));
+    if (zmq_recv(sockets->writer, subscription, sizeof subscription, 0) < 0)
+      peer_fail("nobody subscribes: %s", zmq_strerror(errno));
   }
 }
 

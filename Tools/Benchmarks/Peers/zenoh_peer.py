@@ -19,7 +19,7 @@ SMALLEST_SHARED = 3072
 
 
 def pooled(size):
-    """How many payloads a sender's pool holds: while all are unread it naps for milliseconds, so small ones are many."""
+    """How many payloads a sender's pool holds: while all are unread it naps for milliseconds, so many small ones."""
     return min(1024, max(4, (64 << 20) // size))
 
 
@@ -47,7 +47,7 @@ def open_session(peer):
     return zenoh.open(config)
 
 
-def make_send(peer, session):
+def make_writer(peer, session):
     publisher = session.declare_publisher(
         f"{peer.sends}/{peer.index}",
         congestion_control=zenoh.CongestionControl.BLOCK,
@@ -56,13 +56,14 @@ def make_send(peer, session):
     payload = bytearray(peer.size)
     words = numpy.frombuffer(payload, numpy.uint64)
 
-    def send_small(number):
-        shared.fill(peer, words, number)
-        publisher.put(payload)
+    buffer = None
 
-    def send(number):
+    def loan():
+        nonlocal buffer
         buffer = provider.alloc(peer.size, policy)
-        shared.fill(peer, words, number)
+        return words
+
+    def send():
         if peer.touch:
             buffer[:] = payload
         else:
@@ -70,31 +71,38 @@ def make_send(peer, session):
         publisher.put(buffer)
 
     if peer.size < SMALLEST_SHARED:
-        return send_small
+        return {"loan": lambda: words, "send": lambda: publisher.put(payload)}
     count = pooled(peer.size)
     # Some more than the payloads, for what the pool keeps of each.
     provider = shm.ShmProvider.default_backend(count * (peer.size + 64) + (1 << 16))
     policy = shm.BlockOn(shm.GarbageCollect())
     for buffer in [provider.alloc(peer.size) for _ in range(count)]:
         buffer[:] = payload
-    return send
+    return {"loan": loan, "send": send}
 
 
-def make_receive(peer, session):
+def make_reader(peer, session):
     subscriber = session.declare_subscriber(f"{peer.receives}/*")
     is_shared = peer.size >= SMALLEST_SHARED
     # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: the copies of the largest payloads shall reuse memory, like all others' do.
     for parameter in -3, -1:
         ctypes.CDLL(None).mallopt(parameter, 1 << 30)
 
+    sample = data = None
+
     def receive():
+        nonlocal sample, data
         sample = subscriber.recv()
         payload = sample.payload
         data = bytes(payload.as_shm()) if is_shared else payload.to_bytes()
         sender = str(sample.key_expr) if peer.publishers > 1 else 0
-        return sender, shared.read(peer, numpy.frombuffer(data, numpy.uint64))
+        return shared.read(peer, numpy.frombuffer(data, numpy.uint64)), sender
 
-    return receive
+    def release():
+        nonlocal sample, data
+        sample = data = None
+
+    return {"receive": receive, "release": release}
 
 
 def remove_shared_memory():
@@ -108,15 +116,15 @@ def remove_shared_memory():
 
 def work(peer):
     with open_session(peer) as session:
-        send = make_send(peer, session) if peer.sends else None
-        receive = make_receive(peer, session) if peer.receives else None
+        writer = make_writer(peer, session) if peer.sends else {}
+        reader = make_reader(peer, session) if peer.receives else {}
         # Declarations arrive in their order: who sees a token knows that process's subscription too.
         token = session.liveliness().declare_token(f"ready/{peer.role}/{peer.index}")
         if peer.role in ("source", "ping"):
             others = {"source": "sink", "ping": "pong"}[peer.role]
             while len(list(session.liveliness().get(f"ready/{others}/*"))) < peer.subscribers:
                 time.sleep(0.01)
-        shared.converse(peer, send, receive)
+        shared.converse(peer, **writer, **reader)
         token.undeclare()
     remove_shared_memory()
 

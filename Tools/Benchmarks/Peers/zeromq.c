@@ -27,7 +27,7 @@ static void peer_send(void) {
   if (zmq_msg_send(&sent, sockets.writer, 0) < 0) peer_fail("can't send: %s", zmq_strerror(errno));
 }
 
-static const void *peer_receive(int *from) {
+static uint64_t peer_receive(int *from) {
   while (zmq_msg_recv(&received, sockets.reader, peer.mode == PEER_SPIN ? ZMQ_DONTWAIT : 0) < 0) {
     if (errno != EAGAIN) peer_fail("can't receive: %s", zmq_strerror(errno));
     peer_yield();
@@ -39,7 +39,7 @@ static const void *peer_receive(int *from) {
     memcpy(&topic, bytes + peer.size, sizeof topic);
     *from = (int)topic;
   }
-  return bytes;
+  return peer_read(&peer, bytes);
 }
 
 static void peer_release(void) {
