@@ -34,6 +34,7 @@ let package = Package(
     .executableTarget(
       name: "poolbus-peer", dependencies: ["CPeer", .product(name: "PoolBus", package: "PoolBus")],
       path: "PoolBusPeer", swiftSettings: swiftSettings),
+    .testTarget(name: "BenchTests", dependencies: ["bench"], path: "Tests", swiftSettings: swiftSettings),
     .target(name: "CPeer", path: "CPeer", cSettings: [.unsafeFlags(peerFlags)]),
   ]
 )

@@ -20,50 +20,53 @@ struct Bench: AsyncParsableCommand {
   var work: [Work] = []
   @Option(parsing: .upToNextOption, help: "Payload sizes in bytes, instead of all.")
   var sizes: [Int] = []
-  @Option(help: "Measured rounds, after one that warms up.") var rounds = 5
-  @Option(help: "Seconds that a round shall last.") var seconds = 0.3
+  @Option(help: "Measured rounds, after those that warm up.") var rounds = defaultRounds
+  @Option(help: "Seconds that a round shall last.") var seconds = defaultSeconds
   @Option(help: "Folder of the peers, of systems.json and of the results.") var folder = "."
   @Option(help: "Folder of the programs.") var programs = "."
   @Flag(help: "Measure nothing: take the results of the last run.") var last = false
-  @Flag(help: "Draw the pictures, too.") var plot = false
-  @Flag(help: "Say for each bar whether it is met; exit with 1 if one is missed.") var check = false
+  @Flag(help: "Draw the pictures, too: of a whole run, or of the last.") var plot = false
+  @Flag(help: "Say for each bar whether it is met; exit with 1 if one is missed, or PoolBus fails.") var check = false
+
+  private static let defaultRounds = 5
+  private static let defaultSeconds = 0.3
+
+  /// All that there is, as long as it is to last: only such a run is kept, and drawn.
+  private var isWhole: Bool {
+    systems.isEmpty && work.isEmpty && sizes.isEmpty && rounds == Self.defaultRounds && seconds == Self.defaultSeconds
+  }
+
+  func validate() throws {
+    if plot, !last, !isWhole {
+      throw ValidationError(
+        "--plot draws whole runs: without --systems, --work, --sizes, --rounds and --seconds, or --last --plot")
+    }
+  }
 
   func run() async throws {
     let file = URL(fileURLWithPath: "\(folder)/Results/results.json")
-    var results: Results
-    if last {
-      results = try Results(from: file)
-    } else {
-      results = Results(machine: .this())
-      let runner = Runner(
-        systems: try System.installed(folder: folder, programs: programs, only: systems), rounds: rounds,
-        seconds: seconds, sizes: sizes)
-      for work in work.isEmpty ? Work.allCases : work { try runner.run(work, into: &results) }
-      if work.isEmpty { try results.write(to: file) }
-    }
+    let results = last ? try Results(from: file) : try measured()
+    if isWhole, !last { try results.write(to: file) }
     print(Tables(results).text)
-    if plot {
-      try Plot.latency(results).write(toFile: "\(folder)/Results/latency.svg", atomically: true, encoding: .utf8)
-      try Plot.throughput(results).write(toFile: "\(folder)/Results/throughput.svg", atomically: true, encoding: .utf8)
-    }
-    if check {
-      let bars = Bar.all.map { $0.judged(by: results) }
-      print(Bar.table(bars))
-      if bars.contains(where: { !$0.isMet }) { throw ExitCode(1) }
-    }
+    if plot { try Plot.write(results, to: file.deletingLastPathComponent()) }
+    if check { try check(results) }
   }
-}
 
-/// The kinds of work that are measured.
-enum Work: String, CaseIterable, Codable, ExpressibleByArgument {
-  case latency, throughput
-  /// Latency of a message that comes alone, to a reader that sleeps.
-  case wake
-  /// One publisher to 8 subscribers at 1 MiB; 8 publishers to one subscriber at 4 KiB.
-  case fans
-  /// What more topics, subscribers, bytes and pool cost.
-  case growth
+  private func measured() throws -> Results {
+    let listed = try System.listed(in: folder, only: systems)
+    var results = Results(machine: .this(), systems: listed)
+    let runner = Runner(
+      systems: listed.filter { $0.isInstalled(in: programs) }, programs: programs, rounds: rounds, seconds: seconds,
+      plan: Plan(sizes: sizes))
+    for work in work.isEmpty ? Work.allCases : work { runner.run(work, into: &results) }
+    return results
+  }
 
-  /// Whether a ping and a pong do it.
-  var isRoundTrip: Bool { self == .latency || self == .wake }
+  private func check(_ results: Results) throws {
+    let verdicts = Bar.all.map { $0.judged(by: results) }
+    print("\n\(Verdict.table(verdicts))")
+    let failures = results.failuresOfOurs
+    if !failures.isEmpty { print("\n\(Tables.failures(failures, title: "FAILURE OF POOLBUS"))") }
+    if !results.pass(verdicts) { throw ExitCode(1) }
+  }
 }

@@ -11,18 +11,20 @@ final class PeerProcess {
   private static let patience: Int32 = 20_000
   let name: String
 
-  init(_ system: System, _ role: String, _ configuration: Configuration, index: Int = 0, place: String) throws {
+  init(
+    _ system: System, _ role: String, _ configuration: Configuration, index: Int = 0, place: String, programs: String
+  ) throws {
     name = "\(system.name) \(role) \(index)"
-    let command = system.command ?? []
-    process.executableURL = URL(fileURLWithPath: command[0])
-    var words = command.dropFirst() + [role]
+    process.executableURL = URL(fileURLWithPath: "\(programs)/\(system.program)")
+    var words = [role]
     words += ["--size", "\(configuration.size)", "--touch", configuration.isTouched ? "1" : "0"]
     words += ["--mode", configuration.mode.rawValue, "--place", place]
     words += ["--publishers", "\(configuration.publishers)", "--subscribers", "\(configuration.subscribers)"]
     words += ["--index", "\(index)", "--topics", "\(configuration.topics)"]
     if let pool = configuration.pool { words += ["--pool", "\(pool)"] }
     if let pause = configuration.pause { words += ["--pause", "\(pause)"] }
-    process.arguments = Array(words)
+    if let rate = configuration.rate { words += ["--rate", "\(rate)"] }
+    process.arguments = words
     process.standardInput = input
     process.standardOutput = output
     if ProcessInfo.processInfo.environment["POOLBUS_BENCH_VERBOSE"] == nil {
@@ -78,15 +80,13 @@ final class PeerProcess {
     _ = ended.wait(timeout: .now() + 5)
   }
 
-  /// Nanoseconds of CPU that it has used so far, its children included.
+  /// Nanoseconds of CPU that it has used so far, all threads. Servers have no children: those that are programs of their
+  /// own take the peer's place (`exec`).
   var cpu: Double {
-    guard let text = try? String(contentsOfFile: "/proc/\(processID)/stat", encoding: .utf8),
-      let end = text.lastIndex(of: ")")
-    else { return 0 }
-    let fields = text[text.index(after: end)...].split(separator: " ")
-    guard fields.count > 14 else { return 0 }
-    let ticks = fields[11...14].compactMap { Double($0) }.reduce(0, +)
-    return ticks * 1e9 / Double(sysconf(Int32(_SC_CLK_TCK)))
+    var clock = clockid_t()
+    var time = timespec()
+    guard clock_getcpuclockid(processID, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+    return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
   }
 
   /// Bytes of memory that are its own, of no file and no shared memory.

@@ -2,13 +2,20 @@ import Foundation
 
 /// Draws a run: every system on one sheet, over the payload's size, both axes logarithmic.
 enum Plot {
-  static func latency(_ results: Results) -> String {
+  /// A picture where there is something to draw.
+  static func write(_ results: Results, to folder: URL) throws {
+    for (name, sheet) in [("latency", latency(results)), ("throughput", throughput(results))] {
+      try sheet?.write(to: folder.appending(path: "\(name).svg"), atomically: true, encoding: .utf8)
+    }
+  }
+
+  static func latency(_ results: Results) -> String? {
     sheet(
       results, title: "One-way latency, p50, payload written whole and read whole", unit: "microseconds",
       work: .latency, metric: .p50, scale: 1e-3, best: min)
   }
 
-  static func throughput(_ results: Results) -> String {
+  static func throughput(_ results: Results) -> String? {
     sheet(
       results, title: "Throughput, one publisher to one subscriber, payload written whole and read whole", unit: "GB/s",
       work: .throughput, metric: .bytesPerSecond, scale: 1e-9, best: max)
@@ -18,15 +25,15 @@ enum Plot {
   private static let (left, right, top, bottom) = (80.0, 190.0, 50.0, 60.0)
   private static let colors = [
     "#888888", "#bbbbbb", "#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b",
-    "#444444", "#e377c2",
+    "#444444", "#e377c2", "#bcbd22", "#aec7e8", "#ffbb78", "#98df8a", "#c5b0d5", "#c49c94",
   ]
 
-  /// A system's best way of waiting at each size.
+  /// A system's best way of waiting at each size; nil without points.
   private static func sheet(
     _ results: Results, title: String, unit: String, work: Work, metric: Metric, scale: Double,
     best: (Double, Double) -> Double
-  ) -> String {
-    let lines = results.systems.map { system in
+  ) -> String? {
+    let lines = results.measuredSystems.map(\.name).map { system in
       let points = Dictionary(
         results.measurements.filter { $0.system == system && $0.work == work && $0.configuration.isTouched }
           .compactMap { row in row.median(metric).map { (row.configuration.size, $0 * scale) } }, uniquingKeysWith: best
@@ -37,7 +44,7 @@ enum Plot {
     let values = lines.flatMap { $0.1.map(\.value) }
     guard let least = values.min(), let most = values.max(), let first = sizes.first, let last = sizes.last,
       first < last
-    else { return "" }
+    else { return nil }
     let (low, high) = (floor(log10(least)), ceil(log10(most)))
     func x(_ size: Int) -> Double {
       left + (log2(Double(size)) - log2(Double(first))) / (log2(Double(last)) - log2(Double(first)))

@@ -1,15 +1,20 @@
 import Foundation
 
 /// A system that is measured: an entry of systems.json.
-struct System: Codable, Sendable {
+struct System: Codable, Equatable, Sendable {
   let name: String
   let title: String
+  /// A file in the folder of the programs.
   let program: String
   /// The ways of waiting that it has.
   let modes: [Mode]
   let server: Bool
+  /// What no other bus is compared with.
+  var floor: Bool?
   /// There can be one of its servers only on a machine.
   var isAlone: Bool?
+  /// Nothing is received: a source alone does the work, and says itself when it has ended.
+  var isSourceOnly: Bool?
   let packages: [String]
   /// The largest payload that it takes.
   var maxSize: Int?
@@ -17,42 +22,40 @@ struct System: Codable, Sendable {
   var work: [Work]?
   var note: String?
 
-  /// The words that start it; set when it is found.
-  var command: [String]?
-
   enum Mode: String, Codable, Sendable, CaseIterable { case block, spin, adaptive }
 
   static let poolBus = "poolbus"
   static let batching = "poolbus-batch"
   static let floor = "floor"
-  /// What no other bus is compared with.
-  static let floors = [floor, "floor-read-only", "handle"]
 
-  /// The systems whose program is there; says of the others that they are skipped.
-  static func installed(folder: String, programs: String, only names: [String]) throws -> [System] {
+  var isOurs: Bool { Self.isOurs(name) }
+  /// Whether it is PoolBus, in whatever way.
+  static func isOurs(_ name: String) -> Bool { name == poolBus || name.hasPrefix("\(poolBus)-") }
+  var isFloor: Bool { floor == true }
+
+  /// Those of systems.json that were asked for.
+  static func listed(in folder: String, only names: [String]) throws -> [System] {
     let listed = try JSONDecoder().decode(
       [System].self, from: Data(contentsOf: URL(fileURLWithPath: "\(folder)/systems.json")))
     for name in names where !listed.contains(where: { $0.name == name }) {
       throw Failure("there is no system '\(name)': \(listed.map(\.name).joined(separator: ", "))")
     }
-    return listed.filter { names.isEmpty || names.contains($0.name) }.compactMap { system in
-      var system = system
-      let program = "\(programs)/\(system.program)"
-      if system.program.hasSuffix(".py") {
-        system.command = ["\(programs)/venv/bin/python3", "\(folder)/Peers/\(system.program)"]
-      } else {
-        system.command = [program]
-      }
-      guard FileManager.default.isExecutableFile(atPath: system.command?.first ?? "") else {
-        report("skipped \(system.title): needs \(system.packages.joined(separator: ", "))")
-        return nil
-      }
-      return system
-    }
+    return listed.filter { names.isEmpty || names.contains($0.name) }
   }
 
-  func does(_ work: Work) -> Bool { self.work?.contains(work) ?? true }
-  func takes(_ size: Int, _ mode: Mode) -> Bool { size <= maxSize ?? .max && modes.contains(mode) }
+  /// Whether its program is there; says so if it isn't.
+  func isInstalled(in programs: String) -> Bool {
+    let isThere = FileManager.default.isExecutableFile(atPath: "\(programs)/\(program)")
+    if !isThere { report("skipped \(title): needs \(packages.joined(separator: ", "))") }
+    return isThere
+  }
+
+  func does(_ work: Work, _ configuration: Configuration) -> Bool {
+    // What grows is ours; the others are measured where all do the same.
+    (work != .growth || name == Self.poolBus) && self.work?.contains(work) ?? true
+      && configuration.size <= maxSize ?? .max && modes.contains(configuration.mode)
+      && (configuration.isTouched || isSourceOnly != true)
+  }
 }
 
 struct Failure: Error, CustomStringConvertible {

@@ -13,20 +13,33 @@ struct Tables {
     let memory = results.nodeMemoryPerThousandTopics.map {
       String(format: "memory of the node per 1,000 topics: %.2f MiB", $0 / 1_048_576)
     }
-    return ([heading] + Work.allCases.compactMap(table) + [memory].compactMap { $0 }).joined(separator: "\n\n")
+    let notes = results.measuredSystems.compactMap { system in system.note.map { "\(system.title): \($0)" } }
+    let failures = results.failures.isEmpty ? nil : Self.failures(results.failures, title: "FAILURE")
+    let parts = Work.allCases.map(table) + [memory, notes.joined(separator: "\n"), failures]
+    return ([heading] + parts.compactMap { $0 }.filter { !$0.isEmpty }).joined(separator: "\n\n")
+  }
+
+  static func failures(_ failures: [FailedMeasurement], title: String) -> String {
+    let table = TextTable<FailedMeasurement> { failure in
+      [
+        Column(title: title, value: failure.system), Column(title: "WORK", value: failure.work.rawValue),
+        Column(title: "CONFIGURATION", value: "\(failure.configuration)"), Column(title: "", value: failure.text),
+      ]
+    }
+    return table.string(for: failures, style: Style.plain) ?? ""
   }
 
   private func table(_ work: Work) -> String? {
     let rows = results.measurements.filter { $0.work == work }
     guard !rows.isEmpty else { return nil }
     let table = TextTable<Measurement> { row in
-      let floor = results.median(System.floor, work, Self.main(work), row.configuration)
+      let floor = results.measurement(System.floor, work, row.configuration)?.median(work.metric)
       let figures: [(String, String)] =
         switch work {
         case .latency, .wake:
           [
-            ("P50", Self.spread(row, .p50, Self.time)), ("P99", Self.spread(row, .p99, Self.time)),
-            ("P99.9", Self.spread(row, .p999, Self.time)),
+            ("P50", Self.spread(row, .p50, Self.time)), ("P99", row.tail?.p99.map(Self.time) ?? ""),
+            ("P99.9", row.tail?.p999.map(Self.time) ?? ""), ("SAMPLES", row.tail.map { "\($0.samples)" } ?? ""),
           ]
         case .throughput, .fans, .growth:
           [
@@ -38,13 +51,14 @@ struct Tables {
         ("CPU s/GB", Self.spread(row, .cpuPerByte) { String(format: "%.3f", $0) }),
         ("CPU s/M", Self.spread(row, .cpuPerMessage) { String(format: "%.3f", $0 / 1e3) }),
       ]
+      let node = ("NODE CPU", Self.spread(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) })
       let growth = [
         ("POOL MiB", row.configuration.pool.map { "\($0 >> 20)" } ?? ""),
-        ("NODE CPU", Self.spread(row, .serverCPU) { String(format: "%.2f %%", $0 * 100) }),
+        ("RATE", row.configuration.rate.map { Self.count(Double($0)) } ?? ""), node,
         ("NODE MiB", Self.spread(row, .serverMemory) { String(format: "%.1f", $0 / 1_048_576) }),
       ]
-      let columns = figures + cpu + (work == .growth ? growth : [])
-      let ratio = row.median(Self.main(work)).flatMap { value in floor.map { String(format: "%.2f", value / $0) } }
+      let columns = figures + cpu + (work == .growth ? growth : work == .fans ? [node] : [])
+      let ratio = row.median(work.metric).flatMap { value in floor.map { String(format: "%.2f", value / $0) } }
       return [
         Column(title: work.rawValue.uppercased(), value: row.system),
         Column(title: "BYTES", value: "\(row.configuration.size)", align: .right),
@@ -59,8 +73,6 @@ struct Tables {
     }
     return table.string(for: rows, style: Style.plain)
   }
-
-  static func main(_ work: Work) -> Metric { work.isRoundTrip ? .p50 : .messagesPerSecond }
 
   /// One figure of a measurement, for the log of a run.
   static func headline(_ measurement: Measurement) -> String {

@@ -18,8 +18,6 @@ struct Arguments: @unchecked Sendable {
       default: .block
       }
     size = peer.size
-    let processes = Int(peer.publishers + peer.subscribers)
-    spins = mode == .spin && processes <= ProcessInfo.processInfo.activeProcessorCount
   }
 
   var role: String { unsafe String(cString: peer.role) }
@@ -33,17 +31,24 @@ struct Arguments: @unchecked Sendable {
   /// Bytes; 0 leaves it to this peer.
   var pool: Int { peer.pool }
 
-  /// Many messages are published, and taken, at once: how the driver calls this program says so.
+  // How the driver calls this program says what it shall do otherwise.
+
+  /// Many messages are published, and taken, at once.
   let isBatching = CommandLine.arguments[0].hasSuffix("-batch")
+  /// The receiving thread looks by itself, and is there for nothing else.
+  let isPolling = CommandLine.arguments[0].hasSuffix("-poll")
 
   let mode: Waiting
-  /// Whether to spin by itself; not where there are more processes than cores, and so no time to spin away.
-  let spins: Bool
 
   var subscriberOptions: SubscriberOptions { SubscriberOptions(waiting: mode) }
 
   /// Sleeps for as long as a ping shall before each round trip.
   func pause() { unsafe withUnsafePointer(to: peer) { unsafe peer_pause($0) } }
+
+  /// Waits until a source's message is due, so many after the round's first.
+  func pace(from start: UInt64, index: UInt64) {
+    unsafe withUnsafePointer(to: peer) { unsafe peer_pace($0, start, index) }
+  }
 
   func fill(_ payload: UnsafeMutableRawPointer?, _ number: UInt64) {
     unsafe withUnsafePointer(to: peer) { unsafe poolbus_fill($0, payload, number) }

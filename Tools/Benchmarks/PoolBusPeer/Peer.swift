@@ -80,7 +80,7 @@ func ping() async throws {
         arguments.pause()
         let start = peer_now()
         try send(number, in: loan)
-        let sample = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+        let sample = if arguments.isPolling { try poll(subscriber) } else { try await receive(from: subscriber) }
         let answer = read(sample)
         samples[index] = (peer_now() - start) / 2
         guard answer == number else { throw BadOrder(description: "another answer") }
@@ -107,7 +107,7 @@ func pong() async throws {
     try await round(on: bus) {
       for _ in 0..<count {
         // The answer first: giving back what was received isn't on its way.
-        let sample = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
+        let sample = if arguments.isPolling { try poll(subscriber) } else { try await receive(from: subscriber) }
         let number = read(sample)
         if try !trySend(number, by: publisher) { try await send(number, by: publisher) }
       }
@@ -136,8 +136,10 @@ func source() async throws {
     if arguments.isBatching {
       try await sendInBatches(last + 1...last + UInt64(count), by: publisher)
     } else {
-      for number in last + 1...last + UInt64(count) where try !trySend(number, by: publisher) {
-        try await send(number, by: publisher)
+      for index in 0..<UInt64(count) {
+        arguments.pace(from: start, index: index)
+        let number = last + index + 1
+        if try !trySend(number, by: publisher) { try await send(number, by: publisher) }
       }
     }
     last += UInt64(count)
@@ -150,24 +152,52 @@ func sink() async throws {
   let bus = try await connect()
   let subscriber = try await bus.subscriber(to: "work/**", options: arguments.subscriberOptions)
   say("ready")
+  var streams = Streams()
   while let count = nextRound() {
     say("armed")
     let cpu = peer_cpu()
-    try await round(on: bus) {
-      // What a bus that drops says nothing of would show here: nothing more would come.
-      var remaining = count * arguments.publishers
-      while remaining > 0 {
+    let before = streams
+    let expected = UInt64(count * arguments.publishers)
+    streams = try await round(on: bus) {
+      var streams = before
+      while streams.numbers - before.numbers < expected {
         if arguments.isBatching {
-          remaining -= try await receiveBatch(from: subscriber)
+          try await receiveBatch(from: subscriber, into: &streams)
         } else {
-          let sample = if arguments.spins { try watch(subscriber) } else { try await receive(from: subscriber) }
-          if read(sample) > 0 { remaining -= 1 }
+          let sample = if arguments.isPolling { try poll(subscriber) } else { try await receive(from: subscriber) }
+          try streams.note(read(sample), of: sample.stream)
         }
       }
+      return streams
     }
-    say("done end=\(peer_now()) messages=\(count * arguments.publishers) lost=0 cpu=\(peer_cpu() - cpu)")
+    say("done end=\(peer_now()) lost=\(streams.lost - before.lost) cpu=\(peer_cpu() - cpu)")
   }
   await bus.close()
+}
+
+/// What came of each publisher's stream: numbers that rise, and no gaps unless messages were lost.
+struct Streams {
+  /// Numbers that came, or are known to be lost.
+  private(set) var numbers: UInt64 = 0
+  private(set) var lost: UInt64 = 0
+  private var current = StreamID(rawValue: 0)
+  /// The last number of the current stream; those of the others are looked up only when the stream changes.
+  private var last: UInt64 = 0
+  private var lastOfOthers: [StreamID: UInt64] = [:]
+
+  mutating func note(_ number: UInt64, of stream: StreamID) throws {
+    // What only sets up a topic counts for no round.
+    guard number > 0 else { return }
+    if stream != current {
+      lastOfOthers[current] = last
+      current = stream
+      last = lastOfOthers[stream] ?? 0
+    }
+    guard number > last else { throw BadOrder(description: "message \(number) after \(last)") }
+    numbers += number - last
+    lost += number - last - 1
+    last = number
+  }
 }
 
 // MARK: - A message
@@ -191,8 +221,8 @@ func send(_ number: UInt64, in loan: consuming Loan) throws {
   try loan.publish()
 }
 
-/// The next message, as for one who spins until it comes.
-func watch(_ subscriber: Subscriber) throws -> Sample {
+/// The next message, for a thread that looks by itself until it comes.
+func poll(_ subscriber: Subscriber) throws -> Sample {
   var turns = 0
   while true {
     if let sample = try subscriber.tryNext(looks: 32) { return sample }
@@ -229,13 +259,10 @@ func sendInBatches(_ numbers: ClosedRange<UInt64>, by publisher: Publisher) asyn
   }
 }
 
-/// How many messages came that count.
-func receiveBatch(from subscriber: Subscriber) async throws -> Int {
+func receiveBatch(from subscriber: Subscriber, into streams: inout Streams) async throws {
   guard let batch = try await subscriber.nextBatch() else { throw BadOrder(description: "the subscriber is closed") }
-  var count = 0
   for index in 0..<batch.count {
     let number = try batch.withBytes(at: index) { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
-    if number > 0 { count += 1 }
+    try streams.note(number, of: batch.stream)
   }
-  return count
 }

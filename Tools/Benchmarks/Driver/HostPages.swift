@@ -1,8 +1,8 @@
 import Foundation
 
-/// The memory of this machine, of which a virtual one has not all: what is free for some seconds its host takes back, and to
+/// The pages of this machine, of which a virtual one has not all: what is free for some seconds its host takes back, and to
 /// find it again takes the host seconds for each GB. That is nobody's latency, so it is done before a work that needs much.
-enum HostMemory {
+enum HostPages {
   /// Less than this is found at the first warm-up.
   private static let least = 1 << 30
 

@@ -1,0 +1,64 @@
+/// What is measured, and what of it in turn.
+struct Plan {
+  let sizes: [Int]
+
+  static let sizes = [64, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20]
+  static let topics = [1, 10, 100, 1_000]
+  static let subscribers = [1, 2, 4, 8, 16, 32, 64]
+  static let largest = 256 << 20
+  /// Microseconds after which all who wait have gone to sleep.
+  static let pause = 500
+  static let pools = [64 << 20, 256 << 20, 1 << 30, 4 << 30, 8 << 30]
+  /// Flows that are held to a rate, so that the node's CPU can be told for it: one to one, and 8 publishers to one.
+  static let steadyFlows = [
+    Configuration(size: 64, mode: .adaptive, rate: 1_000_000),
+    Configuration(size: 4 << 10, mode: .block, publishers: 8, rate: 50_000),
+  ]
+
+  init(sizes: [Int] = []) { self.sizes = sizes.isEmpty ? Self.sizes : sizes }
+
+  /// In the order in which it is done; what is in one list is measured in turn.
+  func configurations(of work: Work) -> [[Configuration]] {
+    switch work {
+    case .latency, .throughput:
+      // A size's modes in turn, as ours are compared with others' in whichever is best for those; but for one, as there
+      // are systems of which one only can be there. Untouched payloads are compared with those of other sizes.
+      let touched = sizes.flatMap { size in
+        [[System.Mode.block, .adaptive], [.spin]].map { modes in modes.map { Configuration(size: size, mode: $0) } }
+      }
+      let untouched = System.Mode.allCases.flatMap { mode in
+        extremesTogether.map { sizes in sizes.map { Configuration(size: $0, isTouched: false, mode: mode) } }
+      }
+      return touched + untouched
+    case .wake:
+      return [[System.Mode.block, .adaptive].map { Configuration(size: 64, mode: $0, pause: Self.pause) }]
+    case .fans:
+      let modes = [System.Mode.block, .adaptive]
+      return [
+        modes.map { Configuration(size: 1 << 20, mode: $0, subscribers: 8) },
+        modes.map { Configuration(size: 4 << 10, mode: $0, publishers: 8) },
+      ]
+    case .growth:
+      // One thing grows at a time; topics also together with subscribers.
+      let others =
+        Self.subscribers.map { Configuration(size: 4 << 10, mode: .block, subscribers: $0) }
+        + [8, 64].flatMap { subscribers in
+          Self.topics.dropFirst().map {
+            Configuration(size: 4 << 10, mode: .block, subscribers: subscribers, topics: $0)
+          }
+        }
+        + (sizes + [Self.largest]).filter { $0 != 4 << 10 }.map { Configuration(size: $0, mode: .block) }
+        + Self.pools.map { Configuration(size: 1 << 20, mode: .block, pool: $0) }
+        + Self.steadyFlows
+      // A few starts of these, as one start of a process may be faster than the next by more than what topics cost.
+      let topics = Self.topics.map { Configuration(size: 64, mode: .adaptive, topics: $0) }
+      return Array(repeating: topics, count: 3) + others.map { [$0] }
+    }
+  }
+
+  /// The first size and the last in one list, each of the others in one of its own.
+  private var extremesTogether: [[Int]] {
+    guard let first = sizes.first, let last = sizes.last, sizes.count > 1 else { return sizes.map { [$0] } }
+    return [[first, last]] + sizes.dropFirst().dropLast().map { [$0] }
+  }
+}

@@ -1,0 +1,98 @@
+import Testing
+
+@testable import bench
+
+@Suite struct BarTests {
+  private let throughput = "block 1 MiB GB/s / floor"
+
+  @Test func `the median of the rounds' ratios is judged, not the ratio of the medians`() throws {
+    var results = emptyResults(.ours, .plainMemory)
+    results.addRates([10, 20, 90], of: "poolbus", .block, size: 1 << 20)
+    results.addRates([10, 40, 60], of: "floor", .block, size: 1 << 20)
+    let verdict = try results.verdict(throughput)
+    #expect(verdict.figure == 1)
+    #expect(verdict.range == 0.5...1.5)
+    #expect(verdict.isMet)
+  }
+
+  @Test func `what is below the least is missed`() throws {
+    var results = emptyResults(.ours, .plainMemory)
+    results.addRates([9, 9, 9], of: "poolbus", .block, size: 1 << 20)
+    results.addRates([10, 10, 10], of: "floor", .block, size: 1 << 20)
+    let verdict = try results.verdict(throughput)
+    #expect(verdict.figure == 0.9)
+    #expect(!verdict.isMet)
+  }
+
+  @Test func `another way of waiting is not compared`() throws {
+    var results = emptyResults(.ours, .plainMemory)
+    results.addRates([10], of: "poolbus", .spin, size: 1 << 20)
+    results.addRates([10], of: "floor", .block, size: 1 << 20)
+    let verdict = try results.verdict(throughput)
+    #expect(verdict.figure == nil)
+    #expect(!verdict.isMet)
+    #expect(Verdict.table([verdict]).contains("not measured"))
+  }
+
+  @Test func `rounds that were not in turn are not compared`() throws {
+    var results = emptyResults(.ours, .plainMemory)
+    results.addRates([10, 10], of: "poolbus", .block, size: 1 << 20)
+    results.addRates([10], of: "floor", .block, size: 1 << 20)
+    #expect(try results.verdict(throughput).figure == nil)
+  }
+
+  @Test func `the best peer and its way of waiting are named, and who is missing`() throws {
+    var results = emptyResults(.ours, .plainMemory, System("a"), System("b", modes: [.block, .spin]), System("c"))
+    results.systems[4].work = [.latency]
+    results.addRates([8, 6], of: "poolbus", .adaptive, size: 64)
+    results.addRates([5, 7], of: "poolbus", .block, size: 64)
+    results.addRates([99, 99], of: "floor", .spin, size: 64)
+    results.addRates([1, 1], of: "a", .block, size: 64)
+    results.addRates([4, 2], of: "b", .spin, size: 64)
+    let verdict = try results.verdict("64 B messages/s, one by one / best peer")
+    #expect(verdict.rounds.values == [2, 3])
+    #expect(verdict.rounds.names == ["poolbus, adaptive", "b, spin"])
+    #expect(verdict.rounds.missing == ["poolbus, spin", "a, spin", "a, adaptive", "b, block"])
+    #expect(verdict.compared.hasPrefix("poolbus, adaptive / b, spin (not measured: "))
+  }
+
+  @Test func `sums are made round by round, and of latencies the least is the best`() throws {
+    var results = emptyResults(.ours, .plainMemory, System("handle", floor: true), System("a"))
+    let small = Configuration(size: 64)
+    let large = Configuration(size: 1 << 20)
+    results.add(.latency, .p50, [10, 20], of: "floor", small)
+    results.add(.latency, .p50, [30, 60], of: "handle", small)
+    results.add(.latency, .p50, [80, 60], of: "floor", large)
+    results.add(.latency, .p50, [50, 200], of: "poolbus", large)
+    #expect(try results.verdict("block 1 MiB latency / futex floor + one handle").rounds.values == [0.5, 2])
+
+    results.add(.latency, .p50, [50, 50], of: "poolbus", large.waiting(.adaptive))
+    results.add(.latency, .p50, [100, 25], of: "a", large.waiting(.spin))
+    results.add(.latency, .p50, [200, 200], of: "a", large)
+    let verdict = try results.verdict("adaptive 1 MiB latency / best peer")
+    #expect(verdict.rounds.values == [0.5, 2])
+    #expect(verdict.rounds.names == ["a, spin"])
+  }
+
+  @Test func `the node's CPU is that of all the time, and only of a flow that reached its rate`() {
+    var results = emptyResults(.ours)
+    let flow = Configuration(size: 64, mode: .adaptive, rate: 100)
+    #expect(results.nodeCPU(flow).values == nil)
+    // Three tenths of a core in one round, and nothing in one that lasts twice as long.
+    results.measurements = [
+      Measurement(
+        work: .growth, system: "poolbus", configuration: flow,
+        rounds: [.serverCPU: [0.3, 0], .messagesPerSecond: [100, 50]])
+    ]
+    #expect(results.nodeCPU(flow).values == nil)
+    results.measurements[0].rounds[.messagesPerSecond] = [200, 100]
+    #expect(results.nodeCPU(flow).values.map { abs($0[0] - 0.1) < 1e-9 } == true)
+  }
+
+  @Test func `a million messages a second are a bar, and 8 publishers`() throws {
+    let titles = Bar.all.map(\.title)
+    #expect(titles.contains("node CPU at 1 million messages/s of 64 B, share of a core"))
+    #expect(titles.contains("node CPU at 8 x 50,000 messages/s of 4 KiB, share of a core"))
+    #expect(Set(titles).count == titles.count)
+  }
+}

@@ -1,0 +1,34 @@
+import Testing
+
+@testable import bench
+
+/// A run of these systems, with nothing measured yet.
+func emptyResults(_ systems: System...) -> Results {
+  Results(machine: Machine(date: "2026-01-01", processor: "a processor", cores: 2, kernel: "6"), systems: systems)
+}
+
+extension System {
+  init(_ name: String, modes: [Mode] = Mode.allCases, floor: Bool? = nil) {
+    self.init(
+      name: name, title: name, program: name, modes: modes, server: false, floor: floor, packages: [])
+  }
+
+  static let ours = System(System.poolBus)
+  static let plainMemory = System(System.floor, floor: true)
+}
+
+extension Results {
+  mutating func add(
+    _ work: Work, _ metric: Metric, _ rounds: [Double], of system: String, _ configuration: Configuration
+  ) {
+    add(Measurement(work: work, system: system, configuration: configuration, rounds: [metric: rounds]))
+  }
+
+  mutating func addRates(_ rounds: [Double], of system: String, _ mode: System.Mode, size: Int) {
+    add(.throughput, .messagesPerSecond, rounds, of: system, Configuration(size: size, mode: mode))
+  }
+
+  func verdict(_ title: String) throws -> Verdict {
+    try #require(Bar.all.first { $0.title == title }).judged(by: self)
+  }
+}
