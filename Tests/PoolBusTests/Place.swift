@@ -15,8 +15,9 @@ final class Place {
 
   init(transport: any HandleTransport = InProcessTransport()) { self.transport = transport }
 
-  func join() async throws -> Bus {
-    let configuration = BusConfiguration(socketPath: "\(directory)/node.sock", embeddedNode: nil)
+  func join(whenNodeLost policy: NodeLossPolicy = .rejoin(within: nil)) async throws -> Bus {
+    let configuration = BusConfiguration(
+      socketPath: "\(directory)/node.sock", embeddedNode: nil, whenNodeLost: policy)
     let bus = try await Bus.connect(configuration, transport: transport)
     buses.append(bus)
     events.append(bus.nodeEvents.makeAsyncIterator())

@@ -180,21 +180,23 @@ final class ClientLoop: Sendable {
     }
   }
 
-  func closePublisher(_ stream: StreamID) {
+  /// - Returns: false if what it has published goes to the next node first: it is let go of then.
+  func closePublisher(_ stream: StreamID) -> Bool {
     let bytes = try? ClientMessage.closePublisher(stream).encoded()
-    let (gone, waits) = state.withLock { state -> (PublisherCore?, Bool) in
+    let (isGone, waits) = state.withLock { state in
       // The node forgets its waiting leases without a word.
       state.leases = state.leases.filter { $0.value.publisher.stream != stream }
       guard state.phase == .joined || state.loss != nil else {
         state.closing.insert(stream)
-        return (nil, false)
+        return (false, false)
       }
       if state.loss == nil, let bytes { _ = state.transmit(bytes, descriptor: nil) }
       state.retentions[stream] = nil
-      return (state.publishers.removeValue(forKey: stream), !state.outbox.isEmpty)
+      state.publishers[stream] = nil
+      return (true, !state.outbox.isEmpty)
     }
     if waits { executor.wakeUp() }
-    _ = consume gone
+    return isGone
   }
 
   func removeSubscription(_ id: SubscriptionID) {

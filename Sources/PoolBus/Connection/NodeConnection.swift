@@ -108,7 +108,7 @@ final class NodeConnection: Sendable {
   func requestLease(_ wish: RequestLease, for publisher: PublisherCore) { loop.requestLease(wish, for: publisher) }
   func forgetLease(_ request: UInt64) { loop.forgetLease(request) }
 
-  func closePublisher(_ stream: StreamID) { loop.closePublisher(stream) }
+  func closePublisher(_ stream: StreamID) -> Bool { loop.closePublisher(stream) }
 
   func closeSubscription(_ subscription: SubscriptionID) {
     loop.send(.unsubscribe(subscription))

@@ -30,13 +30,11 @@ extension PublisherCore {
   /// has hung up, or else the node finds what was committed.
   func isCutOff(_ segment: LeasedSegment) -> Bool { segment.isAdopted && node.hasEndedConnection }
 
-  /// It was closed while there was no node; the new one has what it published, and knows that it is closed.
+  /// It is closed, and what it has published is the node's, or there will be none.
   func letGo() {
     let held = state.withLock { state in
-      state.small = Lane(.small)
-      state.large = Lane(.large)
       defer { state.held = [:] }
-      return Array(state.held.values)
+      return state.held
     }
     // Unmapped here, outside the lock.
     _ = consume held

@@ -198,21 +198,18 @@ final class PublisherCore: Sendable {
   }
 
   private func end(with end: End) {
-    let (waiting, held, isFirst) = state.withLock { state in
-      guard state.ended != .closed else { return ([LeaseWaiter](), [LeasedSegment](), false) }
+    let (waiting, isClosing) = state.withLock { state in
+      guard state.ended != .closed else { return ([LeaseWaiter](), false) }
       state.ended = end
       state.requests = [:]
-      guard end == .closed else { return (state.takeWaiting(), [], false) }
-      // What was published without a node goes to the next one first.
-      if state.isNodeGone { return (state.takeWaiting(), [], true) }
-      defer { state.held = [:] }
-      state.small = Lane(.small)
-      state.large = Lane(.large)
-      return (state.takeWaiting(), Array(state.held.values), true)
+      if end == .closed {
+        state.small = Lane(.small)
+        state.large = Lane(.large)
+      }
+      return (state.takeWaiting(), end == .closed)
     }
     for waiter in waiting { waiter.continuation.resume(throwing: end.error) }
-    if isFirst { node.closePublisher(stream) }
-    // The mappings go here, behind the message that closes the stream; loans that are out keep theirs.
-    _ = consume held
+    // The mappings go behind the message that closes the stream; loans that are out keep theirs.
+    if isClosing, node.closePublisher(stream) { letGo() }
   }
 }

@@ -1,0 +1,59 @@
+import Testing
+
+@testable import PoolBus
+
+/// Who is closed lets go of all that it has mapped, whatever has become of its node, but hands on what was published
+/// without one.
+@Suite struct ClosingTests {
+  private func holdsNothing(_ publisher: Publisher) -> Bool {
+    publisher.core.state.withLock { state in
+      state.held.isEmpty
+        && [Lane.Kind.small, .large].allSatisfy { kind in
+          state[kind].current == nil && state[kind].resting.isEmpty && state[kind].ahead.isEmpty
+        }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aPublisherWhoseClientHasGivenUpHoldsNothing() async throws {
+    let place = Place()
+    try place.startNode()
+    let publisher = try await place.join(whenNodeLost: .rejoin(within: .zero)).publisher(for: "a")
+    try await publisher.publish(copying: [1])
+    await place.stopNode()
+    try await place.wait(0) { if case .gaveUp = $0 { true } else { false } }
+    #expect(!holdsNothing(publisher))
+    publisher.close()
+    #expect(holdsNothing(publisher))
+    try await place.end()
+  }
+
+  @Test func aPublisherThatHasNotHeardThatTheNodeIsBackHoldsNothing() async throws {
+    try await withBus { bus in
+      let publisher = try await bus.publisher(for: "a")
+      try await publisher.publish(copying: [1])
+      publisher.core.nodeIsGone()
+      publisher.close()
+      #expect(holdsNothing(publisher))
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aPublisherThatHasNotHeardThatTheNodeIsGoneHandsOnWhatItHas() async throws {
+    let place = Place()
+    try place.startNode()
+    let publisher = try await place.join().publisher(for: "a")
+    let subscriber = try await place.join().subscriber(to: "a")
+    try await publisher.publish(copying: [1])
+    await place.stopNode()
+    try await place.wait(0) { $0 == .lost }
+    try await publisher.publish(copying: [2])
+    publisher.core.nodeIsBack()
+    publisher.close()
+    #expect(!holdsNothing(publisher))
+    #expect(throws: BusError.closed) { _ = try publisher.tryLoan(byteCount: 8) }
+    try place.startNode()
+    try await place.wait(0) { if case .rejoined = $0 { true } else { false } }
+    #expect(holdsNothing(publisher))
+    for byte in [1, 2] as [UInt8] { #expect(try await nextBytes(subscriber)?.bytes == [byte]) }
+    try await place.end()
+  }
+}
