@@ -56,4 +56,25 @@ import Testing
     for byte in [1, 2] as [UInt8] { #expect(try await nextBytes(subscriber)?.bytes == [byte]) }
     try await place.end()
   }
+
+  @Test(arguments: [false, true]) func aLoanThatIsDroppedLaterKeepsNothing(isBatch: Bool) async throws {
+    try await withBus { bus in
+      let publisher = try await bus.publisher(for: "a")
+      func isRetired() -> Bool { publisher.core.state.withLock { $0.held.values.contains(where: \.isRetired) } }
+      func close() async throws {
+        while !isRetired() { try await publisher.publish(copying: [UInt8](repeating: 1, count: 10_000)) }
+        publisher.close()
+      }
+      if isBatch {
+        let loan = try await publisher.loanBatch(count: 2, byteCount: 8)
+        try await close()
+        _ = consume loan
+      } else {
+        let loan = try await publisher.loan(byteCount: 8)
+        try await close()
+        _ = consume loan
+      }
+      #expect(holdsNothing(publisher))
+    }
+  }
 }

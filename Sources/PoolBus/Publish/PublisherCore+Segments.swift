@@ -145,7 +145,8 @@ extension PublisherCore {
   }
 
   func restIfDone(_ segment: LeasedSegment, in state: inout State) {
-    guard segment.isRetired, segment.log.outstanding == 0, !segment.log.isSealed else { return }
+    // Of one that is closed, a lane would keep it mapped for ever.
+    guard state.ended != .closed, segment.isRetired, segment.log.outstanding == 0, !segment.log.isSealed else { return }
     segment.log.seal()
     rest(segment, in: &state)
   }
