@@ -24,12 +24,11 @@ struct LeaseWaiter {
 extension PublisherCore {
   func leaseGranted(_ granted: LeaseGranted, descriptor: consuming OwnedDescriptor?) {
     let segment: LeasedSegment
-    let (held, lane, last) = state.withLock { state in
-      (state.held[granted.segment.id], state.requests[granted.request]?.lane ?? .small, state.nextSequence &- 1)
+    let (held, lane) = state.withLock { state in
+      (state.held[granted.segment.id], state.requests[granted.request]?.lane ?? .small)
     }
     if granted.warm, let held {
       segment = held
-      segment.begin(epoch: granted.segment.epoch, after: last)
     } else {
       do {
         guard let descriptor else {
@@ -43,8 +42,10 @@ extension PublisherCore {
         return leaseRefused(granted.request, .outOfMemory("\(error)"))
       }
     }
-    node.send(.segmentReady(granted.segment))
     let waiting = state.withLock { state in
+      // What is held, others look at meanwhile.
+      if granted.warm { segment.begin(epoch: granted.segment.epoch, after: state.nextSequence &- 1) }
+      node.send(.segmentReady(granted.segment))
       state.isShort = granted.isShort
       state.held[granted.segment.id] = segment
       if let request = state.requests.removeValue(forKey: granted.request), state.ended != .closed {
