@@ -123,16 +123,15 @@ extension ClientLoop {
       return .refused("it had ended the connection before, and has taken back what this client had; connect anew")
     }
     membership.welcomed(welcome)
-    let (publishers, retentions, subscriptions, options) = state.withLock { state in
+    let (publishers, subscriptions) = state.withLock { state in
       state.lastJoined = state.connection
       return (
-        state.publishers.values.sorted { $0.stream < $1.stream }, state.retentions,
-        state.subscriptions.values.sorted { $0.id < $1.id }, state.options
+        state.publishers.values.sorted { $0.stream < $1.stream }, state.subscriptions.values.sorted { $0.id < $1.id }
       )
     }
     // Held until all is said, lest something be unmapped while it is offered.
-    let writing = publishers.map { $0.rejoinState(retention: retentions[$0.stream]) }
-    let reading = subscriptions.map { $0.rejoinState(options: options[$0.id] ?? SubscriberOptions()) }
+    let writing = publishers.map { $0.rejoinState() }
+    let reading = subscriptions.map { $0.rejoinState() }
     for state in writing { tell(.rejoinPublisher(state.publisher)) }
     for state in reading {
       tell(.rejoinSubscription(state.subscription), descriptor: state.wakePage)
@@ -168,7 +167,6 @@ extension ClientLoop {
       state.phase = .joined
       let closed = state.closing.compactMap { state.publishers.removeValue(forKey: $0) }
       for stream in state.closing.sorted() {
-        state.retentions[stream] = nil
         if let bytes = try? ClientMessage.closePublisher(stream).encoded() {
           _ = state.transmit(bytes, descriptor: nil)
         }

@@ -30,11 +30,9 @@ final class ClientLoop: Sendable {
     /// Asked for, and neither granted nor refused.
     var leases: [UInt64: Lease] = [:]
     var publishers: [StreamID: PublisherCore] = [:]
-    var retentions: [StreamID: Retention] = [:]
     /// Closed while there was no node: what they have published goes to the next one first.
     var closing: Set<StreamID> = []
     var subscriptions: [SubscriptionID: SubscriptionCore] = [:]
-    var options: [SubscriptionID: SubscriberOptions] = [:]
     var closed: [SubscriptionID] = []
     var isStopping = false
     var isClosed = false
@@ -166,19 +164,9 @@ final class ClientLoop: Sendable {
     _ = consume gone
   }
 
-  func add(_ publisher: PublisherCore, retention: Retention?) {
-    state.withLock { state in
-      state.publishers[publisher.stream] = publisher
-      state.retentions[publisher.stream] = retention
-    }
-  }
+  func add(_ publisher: PublisherCore) { state.withLock { $0.publishers[publisher.stream] = publisher } }
 
-  func add(_ subscription: SubscriptionCore, options: SubscriberOptions) {
-    state.withLock { state in
-      state.subscriptions[subscription.id] = subscription
-      state.options[subscription.id] = options
-    }
-  }
+  func add(_ subscription: SubscriptionCore) { state.withLock { $0.subscriptions[subscription.id] = subscription } }
 
   /// - Returns: false if what it has published goes to the next node first: it is let go of then.
   func closePublisher(_ stream: StreamID) -> Bool {
@@ -191,7 +179,6 @@ final class ClientLoop: Sendable {
         return (false, false)
       }
       if state.loss == nil, let bytes { _ = state.transmit(bytes, descriptor: nil) }
-      state.retentions[stream] = nil
       state.publishers[stream] = nil
       return (true, !state.outbox.isEmpty)
     }
@@ -202,7 +189,6 @@ final class ClientLoop: Sendable {
   func removeSubscription(_ id: SubscriptionID) {
     let gone = state.withLock { state in
       state.closed.append(id)
-      state.options[id] = nil
       return state.subscriptions.removeValue(forKey: id)
     }
     _ = consume gone

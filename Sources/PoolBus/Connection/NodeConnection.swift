@@ -66,8 +66,8 @@ final class NodeConnection: Sendable {
       guard case .publisherOpened(let opened) = answer else { return nil }
       let core = PublisherCore(
         topic: topic, stream: opened.stream, limit: Int(clamping: min(opened.quota, contribution)),
-        whenFull: options.whenFull, node: self, announcer: announcer)
-      loop.add(core, retention: options.retention)
+        options: options, node: self, announcer: announcer)
+      loop.add(core)
       return core
     }
   }
@@ -88,8 +88,8 @@ final class NodeConnection: Sendable {
       guard case .subscribed(let subscribed) = answer else { return nil }
       // Registered before the next packet is read: what follows speaks of this subscription.
       let core = SubscriptionCore(
-        id: subscribed.subscription, pattern: pattern, node: self, doze: doze, observer: observer)
-      loop.add(core, options: options)
+        id: subscribed.subscription, pattern: pattern, options: options, node: self, doze: doze, observer: observer)
+      loop.add(core)
       return core
     }
   }

@@ -58,7 +58,7 @@ extension PublisherCore {
     return Clock.monotonicNanoseconds.addingClamped(timeout.wholeNanoseconds)
   }
 
-  func rejoinState(retention: Retention?) -> RejoinState {
+  func rejoinState() -> RejoinState {
     state.withLock { state in
       let publisher = RejoinPublisher(
         stream: stream, topic: topic, whenFull: whenFull, retention: retention,

@@ -14,6 +14,7 @@ final class PublisherCore: Sendable {
   /// Bytes that the pool, or the topic's quota, can give at the most: whole pages.
   let limit: Int
   let whenFull: FullPolicy
+  let retention: Retention?
   let node: NodeConnection
   let announcer: Announcer
   /// By the monotonic clock.
@@ -81,13 +82,14 @@ final class PublisherCore: Sendable {
   }
 
   init(
-    topic: TopicName, stream: StreamID, limit: Int, whenFull: FullPolicy, node: NodeConnection,
+    topic: TopicName, stream: StreamID, limit: Int, options: PublisherOptions, node: NodeConnection,
     announcer: Announcer
   ) {
     self.topic = topic
     self.stream = stream
     self.limit = SegmentLayout.wholePages(limit)
-    self.whenFull = whenFull
+    whenFull = options.whenFull
+    retention = options.retention
     self.node = node
     self.announcer = announcer
   }

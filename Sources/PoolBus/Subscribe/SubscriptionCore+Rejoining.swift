@@ -20,7 +20,7 @@ extension SubscriptionCore {
     }
   }
 
-  func rejoinState(options: SubscriberOptions) -> RejoinState {
+  func rejoinState() -> RejoinState {
     state.withLock { state in
       let subscription = RejoinSubscription(
         subscription: id, pattern: pattern, observes: observer != nil, wantsRetained: options.receivesRetained,

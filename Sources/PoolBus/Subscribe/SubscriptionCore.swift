@@ -8,6 +8,7 @@ import Vocabulary
 final class SubscriptionCore: Sendable {
   let id: SubscriptionID
   let pattern: TopicPattern
+  let options: SubscriberOptions
   /// Takes handles instead of messages, if this subscription only observes.
   let observer: HandleQueue?
   /// By the monotonic clock.
@@ -56,10 +57,14 @@ final class SubscriptionCore: Sendable {
     case everywhere
   }
 
-  init(id: SubscriptionID, pattern: TopicPattern, node: NodeConnection, doze: Doze?, observer: HandleQueue?) {
+  init(
+    id: SubscriptionID, pattern: TopicPattern, options: SubscriberOptions, node: NodeConnection, doze: Doze?,
+    observer: HandleQueue?
+  ) {
     self.doze = doze
     self.id = id
     self.pattern = pattern
+    self.options = options
     self.node = node
     self.observer = observer
   }
