@@ -65,9 +65,8 @@ extension ClientLoop {
 
         let (isOpen, isWaiting, closed) = state.withLock { state in
           defer { if !state.closed.isEmpty { state.closed = [] } }
-          if let connection = state.connection, !state.outbox.isEmpty {
-            // If it is over, that is read from it.
-            _ = state.outbox.flush(over: connection.socket)
+          if let connection = state.connection, !state.outbox.isEmpty, !state.outbox.flush(over: connection.socket) {
+            connection.socket.shutDown()
           }
           return (!state.isStopping, !state.outbox.isEmpty, state.closed)
         }

@@ -38,10 +38,14 @@ final class ClientLoop: Sendable {
     var isClosed = false
     var loss: BusError?
 
+    /// A message that can be neither sent nor kept ends the connection, as the loop will read from it: without it, the
+    /// node and this client would disagree for good.
+    ///
     /// - Returns: whether the connection is lost.
     mutating func transmit(_ bytes: [UInt8], descriptor: CInt?) -> Bool {
-      guard let connection else { return false }
-      return !outbox.send(bytes, descriptor: descriptor, over: connection.socket)
+      guard let connection, !outbox.send(bytes, descriptor: descriptor, over: connection.socket) else { return false }
+      connection.socket.shutDown()
+      return true
     }
   }
 
