@@ -27,11 +27,14 @@ extension ClientLoop {
       var isWatchingHandles = false
       var bell: Bell?
       var waitsToSend = false
+      var mayHaveHandles = false
       var search: Search?
 
       loop: while true {
         var (hasNews, isRung) = (false, false)
-        let timeout = timeout(recheck: doorbells.recheckInterval, search: connection == nil ? search : nil)
+        let timeout =
+          mayHaveHandles
+          ? 0 : timeout(recheck: doorbells.recheckInterval, search: connection == nil ? search : nil)
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready in
           if ready.token == Token.wake { executor.clear() }
           if ready.token == Token.node { hasNews = true }
@@ -59,7 +62,7 @@ extension ClientLoop {
         }
         // Also when no handle seems to wait: ZeroMQ tells of new ones only after all the old ones were taken.
         // Who is woken goes on before the next handle is looked for, which costs system calls.
-        doorbells.drain { executor.runJobs() }
+        mayHaveHandles = doorbells.drain { executor.runJobs() }
         executor.runJobs()
         doorbells.recheckIfDue()
 

@@ -11,6 +11,8 @@ import Vocabulary
 final class Doorbells {
   private static let shortestRecheck: UInt64 = 1_000_000
   private static let longestRecheck: UInt64 = 250_000_000
+  /// Handles taken at a time, however fast they come: the client has its node to listen to, too.
+  static let mostAtATurn = 1_000
 
   private struct Stream {
     var topic: TopicName
@@ -99,18 +101,22 @@ final class Doorbells {
     }
   }
 
-  /// Takes every handle that waits, and wakes whom they concern.
+  /// Takes the handles that wait, and wakes whom they concern.
   ///
   /// - Parameter rung: called after each that has woken somebody, or may have.
-  func drain(_ rung: () -> Void) {
-    guard let receiver else { return }
-    while true {
+  /// - Returns: whether more may wait, of which the descriptor does not tell again.
+  func drain(_ rung: () -> Void) -> Bool {
+    guard let receiver else { return false }
+    var taken = 0
+    while taken < Self.mostAtATurn {
       var span = buffer.mutableSpan
       // SAFETY: an array of bytes has no padding.
       var bytes = unsafe span.mutableBytes
-      guard let count = receiver.receive(into: &bytes) else { return }
+      guard let count = receiver.receive(into: &bytes) else { return false }
       if take(count, observed: hasObservers) { rung() }
+      taken += 1
     }
+    return true
   }
 
   /// Takes the next handle that waits at the bell, as ``drain(_:)``; whatever else waits there, the poller tells.
