@@ -77,4 +77,41 @@ import Testing
       #expect(holdsNothing(publisher))
     }
   }
+
+  @Test(.timeLimit(.minutes(1))) func nothingIsOpenedOnAClosedBus() async throws {
+    let place = Place()
+    try place.startNode()
+    let bus = try await place.join()
+    await bus.close()
+    await #expect(throws: BusError.closed) { _ = try await bus.publisher(for: "a") }
+    await #expect(throws: BusError.closed) { _ = try await bus.subscriber(to: "a") }
+    await #expect(throws: BusError.closed) { _ = try await bus.inspect() }
+    try await place.end()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func whatIsUnansweredFailsWhenTheBusIsClosed() async throws {
+    try await SilentNode.with { node, client in
+      async let books = client.inspect()
+      try await node.hear()
+      client.closeAll()
+      do {
+        _ = try await books
+        Issue.record("there is an answer")
+      } catch {
+        #expect(error as? BusError == .closed)
+      }
+    }
+  }
+
+  /// Its answer was on its way to it at that moment.
+  @Test func whatIsOpenedAsTheBusIsClosedIsClosed() async throws {
+    try await SilentNode.with { node, client in
+      client.closeAll()
+      let publisher = PublisherCore(
+        topic: try TopicName("a"), stream: StreamID(rawValue: 1), limit: 1 << 20, options: PublisherOptions(),
+        node: client, announcer: try client.membership.announcer())
+      client.loop.add(publisher)
+      #expect(publisher.state.withLock { $0.ended } == .closed)
+    }
+  }
 }

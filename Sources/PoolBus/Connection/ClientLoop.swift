@@ -136,6 +136,7 @@ final class ClientLoop: Sendable {
           },
           fail: { continuation.resume(throwing: $0) }, bytes: again ? bytes : nil, descriptor: descriptor)
         let failure: (any Error)? = state.withLock { state in
+          if state.isClosed { return BusError.closed }
           if let loss = state.loss { return loss }
           if Task.isCancelled { return CancellationError() }
           if state.phase != .joined, !again { return BusError.nodeLost }
@@ -168,9 +169,23 @@ final class ClientLoop: Sendable {
     _ = consume gone
   }
 
-  func add(_ publisher: PublisherCore) { state.withLock { $0.publishers[publisher.stream] = publisher } }
+  // What was opened at the moment in which the bus was closed is closed, too.
 
-  func add(_ subscription: SubscriptionCore) { state.withLock { $0.subscriptions[subscription.id] = subscription } }
+  func add(_ publisher: PublisherCore) {
+    let isClosed = state.withLock { state in
+      state.publishers[publisher.stream] = publisher
+      return state.isClosed
+    }
+    if isClosed { publisher.close() }
+  }
+
+  func add(_ subscription: SubscriptionCore) {
+    let isClosed = state.withLock { state in
+      state.subscriptions[subscription.id] = subscription
+      return state.isClosed
+    }
+    if isClosed { subscription.close() }
+  }
 
   /// - Returns: false if what it has published goes to the next node first: it is let go of then.
   func closePublisher(_ stream: StreamID) -> Bool {
@@ -200,10 +215,13 @@ final class ClientLoop: Sendable {
   }
 
   func closeAll() {
-    let (publishers, subscriptions) = state.withLock { state in
+    let (answers, publishers, subscriptions) = state.withLock { state in
       state.isClosed = true
-      return (Array(state.publishers.values), Array(state.subscriptions.values))
+      defer { state.answers = [:] }
+      return (Array(state.answers.values), Array(state.publishers.values), Array(state.subscriptions.values))
     }
+    // What they would open is closed when the node has opened it.
+    for answer in answers { answer.fail(BusError.closed) }
     for publisher in publishers { publisher.close() }
     for subscription in subscriptions { subscription.close() }
   }

@@ -8,7 +8,7 @@ import Vocabulary
 /// A process's membership of its host's node. It lasts as long as anything that was got through it: the bus, a publisher,
 /// a subscriber, a loan, a sample.
 final class NodeConnection: Sendable {
-  private let loop: ClientLoop
+  let loop: ClientLoop
   let finder: NodeFinder
   let membership: Membership
 
