@@ -1,5 +1,7 @@
 import HandleTransport
+import Platform
 import PooledMemory
+import Synchronization
 import TestSupport
 import Testing
 
@@ -52,6 +54,31 @@ extension Hostile {
           try await eventually("\(reach) is told as corrupt") { bystanders.strange == index + 1 }
         }
       }
+    }
+
+    /// Whoever follows its lives comes to none in which it stays.
+    @Test(.timeLimit(.minutes(1))) func beginsLivesFasterThanTheyAreRead() async throws {
+      try await Bystanders.with(pattern: "**") { bystanders in
+        let liar = try await Liar.join(bystanders.socket)
+        let leased = try await liar.leaseReady(try await liar.openPublisher("liar/a"))
+        leased.write(sequence: 1, at: 0)
+        leased.commit(1)
+        try await eventually("it is read") { bystanders.strange == 1 }
+        let isOver = Flag()
+        defer { isOver.value.store(true, ordering: .relaxed) }
+        try startThread(named: "lives") {
+          var epoch: UInt64 = 1
+          while !isOver.value.load(ordering: .relaxed) {
+            epoch += 1
+            leased[64] = epoch << 32
+          }
+        }
+        try await bystanders.areUnharmed()
+      }
+    }
+
+    private final class Flag: Sendable {
+      let value = Atomic(false)
     }
 
     @Test func clockIsFarInThePastAndFuture() async throws {

@@ -61,6 +61,10 @@ struct OpenSegment {
     return (segment, slot.isLast || next == end)
   }
 
+  /// Lives that are begun at one look: more go on only at a publisher that begins them faster than they can be read, and
+  /// others wait meanwhile.
+  private static let mostLives = 64
+
   enum Peek {
     case slot(Slot)
     case nothingYet
@@ -74,8 +78,9 @@ struct OpenSegment {
   mutating func peek(from expected: UInt64) throws(CorruptSegment) -> Peek {
     // Before it is looked at: what is said from here on makes another look find more.
     settled = reader.progress
-    while true {
-      if segment == nil, !followPublisher() { return .nothingYet }
+    var lives = 0
+    while lives < Self.mostLives {
+      if segment == nil, !followPublisher(&lives) { return .nothingYet }
       if let slot = peeked {
         if slot.sequence >= expected { return .slot(slot) }
         // A publisher that breaks the rules had it in another segment, too, which was read first.
@@ -86,7 +91,7 @@ struct OpenSegment {
         // The end first: what is committed after it was read as absent can't be missed then.
         let end = end ?? reader.sealedCount
         guard let committed = reader.committedInThisLife else {
-          if followPublisher() { continue }
+          if followPublisher(&lives) { continue }
           return self.end == nil ? .nothingYet : .exhausted
         }
         visible = end.map { min($0, committed) } ?? committed
@@ -111,9 +116,10 @@ struct OpenSegment {
         next += 1
       } catch {
         // It was all before what this subscription wants, so its publisher did not wait for it.
-        guard followPublisher() else { throw error }
+        guard followPublisher(&lives) else { throw error }
       }
     }
+    return .nothingYet
   }
 
   /// Whether its publisher has said nothing since the last ``peek(from:)``.
@@ -173,10 +179,13 @@ struct OpenSegment {
   }
 
   /// Begins to read the life that the segment is in by now, if its publisher has begun another.
-  private mutating func followPublisher() -> Bool {
+  ///
+  /// - Parameter lives: how many were begun at this look.
+  private mutating func followPublisher(_ lives: inout Int) -> Bool {
     let epoch = held.mapping.epoch
     guard epoch > self.epoch else { return false }
     begin(epoch)
+    lives += 1
     return true
   }
 
