@@ -126,7 +126,9 @@ final class ZeroMQSocket: Sendable {
     var isSent = false
     // SAFETY: ZeroMQ copies the bytes.
     unsafe withSocket { socket in
-      isSent = unsafe bytes.withUnsafeBytes { unsafe zmq_send(socket, $0.baseAddress, $0.count, ZMQ_DONTWAIT) } >= 0
+      repeat {
+        isSent = unsafe bytes.withUnsafeBytes { unsafe zmq_send(socket, $0.baseAddress, $0.count, ZMQ_DONTWAIT) } >= 0
+      } while !isSent && errno == EINTR
     }
     return isSent
   }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,15 +211,18 @@ int poolbus_peer_process(int socket) {
   return (int)syscall(SYS_pidfd_open, process, 0);
 }
 
-int poolbus_is_hung_up(int socket) {
-  struct pollfd wanted = {.fd = socket, .events = POLLRDHUP};
-  return poll(&wanted, 1, 0) != 0;
+// Whether it happens within so many milliseconds. Signals wait meanwhile: one that is handled would end the wait.
+static int happens(int descriptor, short events, int timeout) {
+  struct pollfd wanted = {.fd = descriptor, .events = events};
+  struct timespec limit = {.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L};
+  sigset_t all;
+  sigfillset(&all);
+  return ppoll(&wanted, 1, &limit, &all) > 0;
 }
 
-int poolbus_has_ended(int process, int timeout) {
-  struct pollfd wanted = {.fd = process, .events = POLLIN};
-  return poll(&wanted, 1, timeout) > 0;
-}
+int poolbus_is_hung_up(int socket) { return happens(socket, POLLRDHUP, 0); }
+
+int poolbus_has_ended(int process, int timeout) { return happens(process, POLLIN, timeout); }
 
 int poolbus_peer_groups(int socket, uint32_t *groups, int capacity) {
   _Static_assert(sizeof(gid_t) == sizeof *groups, "a group's number");
