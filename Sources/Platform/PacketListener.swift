@@ -67,11 +67,15 @@ public struct PacketListener: ~Copyable, Sendable {
     }
     let socket = OwnedDescriptor(adopting: try system(poolbus_packet_socket()))
     _ = try system(unsafe poolbus_bind(socket.raw, path))
+    guard let file = FileIdentity(path: path, isSocket: &isSocket) else { throw .nobodyListens(path: path) }
+    var listener = PacketListener(path: path, followsAnother: followsAnother, descriptor: socket, file: file)
+    // As it was, if what follows fails.
+    listener.leavesFile = followsAnother
     if let group { _ = try system(unsafe chown(path, .max, group)) }
     _ = try system(unsafe chmod(path, mode))
-    _ = try system(listen(socket.raw, SOMAXCONN))
-    guard let file = FileIdentity(path: path, isSocket: &isSocket) else { throw .nobodyListens(path: path) }
-    return PacketListener(path: path, followsAnother: followsAnother, descriptor: socket, file: file)
+    _ = try system(listen(listener.raw, SOMAXCONN))
+    listener.leavesFile = false
+    return listener
   }
 
   /// Takes over a socket that listens already, as a service manager hands it on; its file stays when this owner goes.

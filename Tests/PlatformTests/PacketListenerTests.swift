@@ -111,6 +111,22 @@ import Testing
     #expect(FileIdentity(path: path) == nil)
   }
 
+  /// Else the next one would believe that it follows this one; but whom this one would have followed, that one does.
+  @Test(arguments: [false, true]) func whoCannotTakeThePathLeavesItAsItWas(isStale: Bool) throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: directory.path)
+    if isStale {
+      try leaveStaleSocket(at: path)
+      try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: path)
+    }
+    try withoutPrivileges {
+      #expect(throws: SocketError.self) { _ = try PacketListener.claim(path: path, group: 12_345) }
+    }
+    #expect((FileIdentity(path: path) != nil) == isStale)
+    #expect(try PacketListener.claim(path: path).followsAnother == isStale)
+  }
+
   @Test func endedListenerLeavesItsSuccessorsSocket() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("bus")
@@ -142,6 +158,16 @@ private final class Claim: Sendable {
       self.error = error
     }
   }
+}
+
+/// Runs the body on this thread with no more rights to files than anybody has.
+private func withoutPrivileges(_ body: () throws -> Void) throws {
+  typealias SetUser = @convention(c) (uid_t) -> CInt
+  // SAFETY: that is what the function is; no header of the module has it.
+  let setUser = unsafe unsafeBitCast(try #require(dlsym(nil, "setfsuid")), to: SetUser.self)
+  let user = uid_t(bitPattern: setUser(65_534))
+  defer { _ = setUser(user) }
+  try body()
 }
 
 extension PacketListener {
