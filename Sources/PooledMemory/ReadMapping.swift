@@ -55,7 +55,7 @@ public final class ReadMapping: Sendable {
 func requireSealedFile(
   _ descriptor: borrowing OwnedDescriptor, byteCount expected: Int, subject: String
 ) throws(MemoryError) {
-  guard SegmentLayout.allows(capacity: expected) || expected == SegmentLayout.pageByteCount else {
+  guard SegmentLayout.allows(capacity: expected) else {
     throw .unsuitable(subject: subject, problem: "no memory of ours has \(expected) bytes")
   }
   // In this order: the length is final only once the seals are there. A file that is no memory file has none (EINVAL).

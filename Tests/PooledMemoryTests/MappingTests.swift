@@ -24,6 +24,16 @@ import Vocabulary
     }
   }
 
+  /// One page is a header, and has no room for a slot.
+  @Test func aSegmentHasMoreThanAHeader() throws {
+    let file = try MemoryFile.create(name: "poolbus-test", byteCount: 4096)
+    let header = HostileMapping(of: file.raw, byteCount: 4096)
+    header[0, as: UInt64.self] = SegmentLayout.magic
+    header[8, as: UInt64.self] = SegmentLayout.version
+    try MemoryFile.addSeals(file.raw, [.shrink, .grow])
+    #expect(refusal(of: duplicate(file.raw), capacity: 4096)?.contains("no memory of ours") == true)
+  }
+
   @Test func onlyASealedSegmentIsMapped() throws {
     let unsealed = try MemoryFile.create(name: "poolbus-test", byteCount: 8192)
     #expect(refusal(of: duplicate(unsealed.raw), capacity: 8192)?.contains("not sealed") == true)
