@@ -90,16 +90,20 @@ public struct SegmentReader: Sendable {
       offset: Int(entry.offset), attributesOffset: Int(entry.attributesOffset))
   }
 
-  /// A message's payload, where it lies, once its slot has been checked as by ``slot(at:)``.
-  ///
-  /// - Parameter sequence: what the slot must say.
+  /// As ``slot(at:)``, of a slot that must have this sequence.
+  @inline(__always)
+  public func slot(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> Slot {
+    let slot = try slot(at: index)
+    guard slot.sequence == sequence else {
+      throw corrupt(.sequence, of: index, value: slot.sequence, allowed: sequence...sequence)
+    }
+    return slot
+  }
+
+  /// A message's payload, where it lies, once its slot has been checked as by ``slot(at:sequence:)``.
   @_lifetime(borrow self)
   public func bytes(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> RawSpan {
-    let entry = try entry(at: index)
-    guard entry.sequence == sequence else {
-      throw corrupt(.sequence, of: index, value: entry.sequence, allowed: sequence...sequence)
-    }
-    return span(from: Int(entry.offset), byteCount: Int(entry.byteCount))
+    bytes(of: try slot(at: index, sequence: sequence))
   }
 
   /// A slot that is copied, and checked.

@@ -18,6 +18,23 @@ import Vocabulary
     #expect(try stream.readAll() == [1, 2, 3, 4])
   }
 
+  /// Also the first message's slot, of which the batch has a copy.
+  @Test func whatABatchHasOfALifeThatIsOverIsCorrupt() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease()
+    for _ in 1...2 { stream.publish(in: segment) }
+    let message = stream.cursor.takeAtHand(limit: 2)
+    let batch = SampleBatch(try #require(message))
+    #expect(batch.count == 2)
+    segment.writer.begin(epoch: 2)
+    for index in 0..<2 {
+      var failures = 0
+      do { _ = try batch.publishTime(at: index) } catch { failures += 1 }
+      do { _ = try batch.withBytes(at: index) { $0.byteCount } } catch { failures += 1 }
+      #expect(failures == 2)
+    }
+  }
+
   @Test func aRunEndsAtTheLastSequenceThatThereCanBe() throws {
     var stream = try TestStream(firstSequence: .max)
     let segment = try stream.lease()

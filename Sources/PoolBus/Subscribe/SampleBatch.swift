@@ -65,16 +65,8 @@ public struct SampleBatch: ~Copyable, Sendable {
 
   private func slot(at index: Int) throws(BusError) -> Slot {
     precondition(index >= 0 && index < count, "a batch has \(count) messages")
-    if index == 0 { return first }
     do throws(CorruptSegment) {
-      let slot = try segment.reader.slot(at: first.index + UInt32(index))
-      let expected = first.sequence &+ UInt64(index)
-      guard slot.sequence == expected else {
-        throw CorruptSegment(
-          identity: segment.reader.identity, slot: slot.index, field: .sequence, value: slot.sequence,
-          allowed: expected...expected)
-      }
-      return slot
+      return try segment.reader.slot(at: first.index + UInt32(index), sequence: first.sequence &+ UInt64(index))
     } catch {
       throw .corruptSegment("\(segment.topic), \(error)")
     }
