@@ -5,7 +5,7 @@ import Vocabulary
 /// One life of a segment on the subscriber's side, and the node's. Trusts nothing that it reads.
 ///
 /// Any number of threads may use it. Whatever the publisher writes, no call reads outside of the mapping, and none
-/// allocates but `sequences` and the initialisers.
+/// allocates but `sequences`.
 public struct SegmentReader: Sendable {
   public let identity: SegmentIdentity
   public let mapping: ReadMapping
@@ -16,14 +16,6 @@ public struct SegmentReader: Sendable {
     self.mapping = mapping
     identity = SegmentIdentity(id: mapping.id, epoch: epoch)
     maximumSlotCount = SegmentLayout.maximumSlotCount(inCapacity: mapping.capacity)
-  }
-
-  /// Maps a segment and reads one life of it; see ``ReadMapping``.
-  public init(
-    mapping descriptor: consuming OwnedDescriptor, capacity: Int, identity: SegmentIdentity, populate: Bool
-  ) throws(MemoryError) {
-    let mapping = try ReadMapping(descriptor: descriptor, id: identity.id, capacity: capacity, populate: populate)
-    self.init(mapping: mapping, epoch: identity.epoch)
   }
 
   public var capacity: Int { mapping.capacity }

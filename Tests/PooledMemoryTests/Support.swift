@@ -27,6 +27,16 @@ func duplicate(_ descriptor: CInt) -> OwnedDescriptor {
   OwnedDescriptor(adopting: fcntl(descriptor, F_DUPFD_CLOEXEC, 0))
 }
 
+extension SegmentReader {
+  /// Maps a segment and reads one life of it.
+  init(
+    mapping descriptor: consuming OwnedDescriptor, capacity: Int, identity: SegmentIdentity, populate: Bool
+  ) throws(MemoryError) {
+    let mapping = try ReadMapping(descriptor: descriptor, id: identity.id, capacity: capacity, populate: populate)
+    self.init(mapping: mapping, epoch: identity.epoch)
+  }
+}
+
 extension SegmentWriter {
   func reserve(byteCount: Int, alignment: Int) -> Reservation? {
     reserve(byteCount: byteCount, alignment: alignment, attributes: Span())
