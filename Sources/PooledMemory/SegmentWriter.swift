@@ -209,7 +209,7 @@ public final class SegmentWriter: @unchecked Sendable {
     unsafe mutableBytes(of: run[index])
   }
 
-  /// Appends all messages of a run to the log at once; see ``commit(_:byteCount:sequence:publishTime:elementStride:)``.
+  /// Appends all messages of a run to the log at once; see ``commit(_:byteCount:sequence:publishTime:elementStride:isLast:)``.
   ///
   /// - Parameter sequence: the first message's number; the others follow.
   /// - Returns: the last message's slot.

@@ -80,7 +80,7 @@ extension SubscriptionCore.State {
     }
   }
 
-  /// Whether ``SubscriptionCore/take(limit:everywhere:)`` would return or throw something; what has it is next.
+  /// Whether ``SubscriptionCore/take(limit:looks:_:)`` would return or throw something; what has it is next.
   var isReady: Bool {
     mutating get {
       if failure != nil || ended != nil { return true }
