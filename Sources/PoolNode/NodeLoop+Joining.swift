@@ -8,7 +8,10 @@ import Vocabulary
 extension NodeLoop {
   func acceptAll() {
     do {
-      while let socket = try listener.accept() { try admit(socket) }
+      for _ in 0..<Self.packetsAtATime {
+        guard let socket = try listener.accept() else { break }
+        try admit(socket)
+      }
       reviewShortage()
     } catch {
       if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {

@@ -29,7 +29,8 @@ final class NodeLoop {
   /// Clients that broke the protocol, to be let go of when the actions at hand are done.
   var failed: [(ClientID, String)] = []
 
-  /// How many packets of one client are taken before the others have their turn, and how long that may take.
+  /// How many packets of one client, or new clients, are taken before the others have their turn, and how long the packets
+  /// may take.
   static let packetsAtATime = 64
   static let turnNanoseconds: UInt64 = 2_000_000
   /// How long the node does not listen when it could not let a client in: listening on would spin.
@@ -227,7 +228,9 @@ final class NodeLoop {
   }
 
   func died(_ connection: ClientConnection) {
-    // What it said last is still to be read: a segment that it reported ready holds messages.
+    // What it said last is still to be read: a segment that it reported ready holds messages. A child that it had forked may
+    // talk on over its socket, and is not listened to.
+    connection.hangUp()
     while connection.isOpen, receive(from: connection) {}
     if connections[connection.id] != nil { forget(connection) }
   }
