@@ -8,6 +8,8 @@ extension NodeCore {
     _ decided: [LedgerAction], contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     var actions: [NodeAction] = []
+    // Of a segment that is taken from many the log is read once.
+    var taken: (segment: SegmentIdentity, ranges: [ClosedRange<UInt64>])?
     for action in decided {
       switch action {
       case .introduce(let stream, let subscription):
@@ -80,8 +82,9 @@ extension NodeCore {
         actions += tell(subscription, .forgetSegment(segment, by: subscription))
 
       case .lag(let segment, let subscription, let stream):
+        if taken?.segment != segment { taken = (segment, contents.sequences(in: segment)) }
         let lagged = Lagged(
-          subscription: subscription, stream: stream, ranges: contents.sequences(in: segment),
+          subscription: subscription, stream: stream, ranges: taken?.ranges ?? [],
           bytes: segments[segment.id]?.capacity ?? 0)
         actions += tellLagged(lagged)
 
@@ -165,10 +168,8 @@ extension NodeCore {
     // The newest run without a gap: what was taken from the middle of a stream must not be waited for.
     var available = RangeSet<UInt64>()
     let promised = ledger.promisedSegments(of: stream, to: subscription)
-    for segment in promised {
-      for range in contents.sequences(in: segment) where range.upperBound <= last && range.upperBound < .max {
-        available.insert(contentsOf: range.lowerBound..<(range.upperBound + 1))
-      }
+    for range in sequences(in: promised, contents: contents) where range.upperBound <= next {
+      available.insert(contentsOf: range)
     }
     guard let newest = available.ranges.last, newest.upperBound == next else { return next }
     var first = next
@@ -179,5 +180,12 @@ extension NodeCore {
       first = min(first, max(since, newest.lowerBound))
     }
     return first
+  }
+
+  /// What the segments hold, as far as it can be read, in order: a set of many ranges takes another in its midst only by
+  /// moving those behind it.
+  func sequences(in segments: [SegmentIdentity], contents: some SegmentContents) -> [Range<UInt64>] {
+    segments.flatMap { contents.sequences(in: $0) }.filter { $0.upperBound < .max }
+      .map { $0.lowerBound..<($0.upperBound + 1) }.sorted { $0.lowerBound < $1.lowerBound }
   }
 }

@@ -216,10 +216,8 @@ extension NodeCore {
     let last = lastSequence(of: stream, contents: contents)
     guard position <= last, last < .max else { return nil }
     var lost = RangeSet(position..<(last + 1))
-    for segment in ledger.promisedSegments(of: stream, to: subscription) {
-      for range in contents.sequences(in: segment) where range.upperBound < .max {
-        lost.remove(contentsOf: range.lowerBound..<(range.upperBound + 1))
-      }
+    for range in sequences(in: ledger.promisedSegments(of: stream, to: subscription), contents: contents) {
+      lost.remove(contentsOf: range)
     }
     guard !lost.isEmpty else { return nil }
     return Lagged(

@@ -284,6 +284,24 @@ import Vocabulary
     #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
+  @Test func aSegmentThatIsTakenFromSeveralIsReadOnce() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a", whenFull: .evictOldest)
+    for _ in 0..<3 { _ = try world.subscribe(subscriber, "a") }
+    let segment = try world.lease(publisher, stream)
+    world.contents.log[segment] = [1, 2]
+    _ = world.tell(publisher, .sealSegment(segment))
+    let before = world.contents.scans.value
+    let taking = world.tell(
+      publisher, .requestLease(RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)))
+    let lags = taking.compactMap { action -> Lagged? in
+      if case .lagged(let lagged)? = action.message(to: subscriber) { lagged } else { nil }
+    }
+    #expect(lags.count == 3 && lags.allSatisfy { $0.messageCount == 2 })
+    #expect(world.contents.scans.value == before + 1)
+  }
+
   @Test func aLeaseThatIsGivenUpIsAnswered() throws {
     var world = NodeWorld(contribution: 64 << 10)
     let client = world.join()

@@ -107,6 +107,12 @@ struct FakeContents: SegmentContents {
   /// The last sequence before a life began.
   var bases: [SegmentIdentity: UInt64] = [:]
   var acknowledged: [SubscriptionID: Set<SegmentIdentity>] = [:]
+  /// How often all slots of a segment were looked at.
+  let scans = Count()
+
+  final class Count {
+    var value = 0
+  }
 
   func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
     SegmentIdentity(id: segment.id, epoch: max(segment.epoch, renewed[segment.id] ?? 0))
@@ -124,7 +130,10 @@ struct FakeContents: SegmentContents {
     zip(log[segment] ?? [], times[segment] ?? []).first { $0.1 >= time }?.0
   }
   func lastPublished(in segment: SegmentIdentity) -> UInt64? { times[segment]?.last }
-  func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] { (log[segment] ?? []).map { $0...$0 } }
+  func sequences(in segment: SegmentIdentity) -> [ClosedRange<UInt64>] {
+    scans.value += 1
+    return (log[segment] ?? []).map { $0...$0 }
+  }
 }
 
 extension Subscribe {
