@@ -3,13 +3,12 @@ import Vocabulary
 // Taking memory: what nobody needs first; what is still promised only if a policy says so, and never silently.
 
 extension Ledger {
-  /// Whether a lease lacks more than is on its way back: taken back so lately that its holders may not have answered yet.
-  func isShort(for lease: WaitingLease, now: UInt64) -> Bool {
-    let room = room(for: lease)
+  /// Whether more is lacking than is on its way back: taken back so lately that its holders may not have answered yet.
+  func isShort(_ room: Room, now: UInt64) -> Bool {
     if room.isEnough { return false }
     var (bytes, segmentCount): (UInt64, UInt64) = (0, 0)
     for id in pinned {
-      guard let segment = segments[id], mends(room, segment),
+      guard let segment = segments[id], counts(segment.stream, towards: room.bound),
         segment.stateSince.saturatingAdd(limits.unmapGrace) > now
       else { continue }
       bytes += segment.capacity
@@ -32,7 +31,7 @@ extension Ledger {
     take(for: lease, from: { $0.topics[lease.topic]?.sealed ?? [] }, now: now) { ledger, id in
       ledger.evict(id, now: now, &actions)
     }
-    return !isShort(for: lease, now: now)
+    return !isShort(room(for: lease), now: now)
   }
 
   /// Takes what helps the lease, one segment after the other, until it is not short any more.
@@ -42,14 +41,16 @@ extension Ledger {
     for lease: WaitingLease, from candidates: (Ledger) -> [SegmentID], now: UInt64,
     _ take: (inout Ledger, SegmentID) -> Void
   ) {
-    while isShort(for: lease, now: now) {
-      let bound = room(for: lease).bound
+    var room = room(for: lease)
+    while isShort(room, now: now) {
+      let bound = room.bound
       for id in candidates(self) {
-        guard isShort(for: lease, now: now) else { return }
-        guard let segment = segments[id], mends(room(for: lease), segment) else { continue }
+        guard let segment = segments[id], counts(segment.stream, towards: room.bound) else { continue }
         take(&self, id)
+        room = self.room(for: lease)
+        guard isShort(room, now: now) else { return }
       }
-      if room(for: lease).bound == bound { return }
+      if room.bound == bound { return }
     }
   }
 
@@ -92,18 +93,19 @@ extension Ledger {
   }
 
   /// What a refused publisher is told: who holds the memory it lacks.
-  func exhaustedReport(for lease: WaitingLease) -> ExhaustedReport {
-    let room = room(for: lease)
+  func exhaustedReport(for lease: WaitingLease, short bound: Room.Bound) -> ExhaustedReport {
     let wanted: Set<StreamID>
     let limit: ExhaustedReport.Limit
-    switch room.bound {
+    switch bound {
     case .pool: (wanted, limit) = (Set(streams.keys), .pool(bytes: contribution))
     case .topic(let topic): (wanted, limit) = (topics[topic]?.streams ?? [], .topic(topic, bytes: quota(of: topic)))
     case .user(let user):
       wanted = users[user]?.streams ?? []
       let bounds = users[user]?.limit ?? .none
       limit =
-        room.bytes > 0 ? .user(user, bytes: bounds.bytes ?? 0) : .segments(of: user, count: bounds.segments ?? 0)
+        if room(for: lease).bytes == 0, let count = bounds.segments { .segments(of: user, count: count) } else {
+          .user(user, bytes: bounds.bytes ?? 0)
+        }
     }
     let shares = wanted.compactMap { id -> ExhaustedReport.Share? in
       guard let stream = streams[id], !stream.segments.isEmpty else { return nil }

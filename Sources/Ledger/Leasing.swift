@@ -55,23 +55,23 @@ extension Ledger {
 
   /// Serves the leases that wait, in order, after every event: each event may have given memory back, or time.
   ///
-  /// A lease that a quota keeps back keeps nobody else back; one that lacks memory of the pool is served before those
-  /// behind it, lest a large one starve. Of those, who does not wait, or not any longer, is told so at once, and who evicts
-  /// is served with its own topic's memory.
+  /// A lease that lacks memory is served before those behind it that lack memory of the same pool or quota, lest a large
+  /// one starve; nobody else is kept back. Of those, who does not wait, or not any longer, is told so at once, and who
+  /// evicts is served with its own topic's memory.
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)
     refuseIfOutOfBalance(&actions)
     completeTrades(now: now, &actions)
     var index = 0
-    var isPoolAwaited = false
+    var awaited: Set<Room.Bound> = []
     while index < waiting.count {
       let lease = waiting[index]
-      if isPoolAwaited {
+      if let bound = bounds(of: lease).first(where: awaited.contains) {
         if isOver(lease, now: now) {
-          refuse(lease, now: now, &actions)
+          refuse(lease, for: bound, &actions)
           waiting.remove(at: index)
-        } else if trade(at: index, now: now, &actions) {
+        } else if trade(at: index, within: bound, now: now, &actions) {
           waiting.remove(at: index)
         } else {
           index += 1
@@ -81,12 +81,9 @@ extension Ledger {
       switch serve(lease, now: now, &actions) {
       case .served:
         waiting.remove(at: index)
-      case .awaitsQuota:
+      case .awaits(let bound):
         waiting[index].hasAsked = true
-        index += 1
-      case .awaitsPool:
-        waiting[index].hasAsked = true
-        isPoolAwaited = true
+        awaited.insert(bound)
         index += 1
       }
     }
@@ -99,7 +96,10 @@ extension Ledger {
     return lease.deadline.map { $0 <= now } ?? false
   }
 
-  private enum Outcome { case served, awaitsQuota, awaitsPool }
+  private enum Outcome {
+    case served
+    case awaits(Room.Bound)
+  }
 
   private mutating func serve(_ lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) -> Outcome {
     if let segment = bestWarm(for: lease) {
@@ -111,13 +111,13 @@ extension Ledger {
       return .served
     }
     takeUnneeded(for: lease, now: now, &actions)
+    let room = room(for: lease)
     // Taking back what nobody maps gives room at once.
-    if room(for: lease).isEnough {
+    if room.isEnough {
       create(for: lease, now: now, &actions)
       return .served
     }
-    let isQuota = room(for: lease).isQuota
-    if !isShort(for: lease, now: now) { return isQuota ? .awaitsQuota : .awaitsPool }
+    if !isShort(room, now: now) { return .awaits(room.bound) }
     // Rather a small segment than none, or one that is taken from who has not read it: a message that fits is neither
     // refused nor kept waiting.
     if let capacity = smallerCapacity(for: lease) {
@@ -130,22 +130,22 @@ extension Ledger {
     switch lease.policy {
     case .evictOldest:
       if evictOldest(for: lease, now: now, &actions) {
-        guard room(for: lease).isEnough else { return isQuota ? .awaitsQuota : .awaitsPool }
+        guard self.room(for: lease).isEnough else { return .awaits(room.bound) }
         create(for: lease, now: now, &actions)
         return .served
       }
-      refuse(lease, now: now, &actions)
+      refuse(lease, for: self.room(for: lease).bound, &actions)
       return .served
     case .fail:
-      refuse(lease, now: now, &actions)
+      refuse(lease, for: room.bound, &actions)
       return .served
     case .wait:
       if let deadline = lease.deadline, deadline <= now {
-        refuse(lease, now: now, &actions)
+        refuse(lease, for: room.bound, &actions)
         return .served
       }
       if !lease.hasAsked { askBack(&actions) }
-      return isQuota ? .awaitsQuota : .awaitsPool
+      return .awaits(room.bound)
     }
   }
 
@@ -219,7 +219,7 @@ extension Ledger {
     }
   }
 
-  private mutating func refuse(_ lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) {
-    actions.append(.refuse(lease: lease.id, .poolExhausted(exhaustedReport(for: lease))))
+  private mutating func refuse(_ lease: WaitingLease, for bound: Room.Bound, _ actions: inout [LedgerAction]) {
+    actions.append(.refuse(lease: lease.id, .poolExhausted(exhaustedReport(for: lease, short: bound))))
   }
 }

@@ -21,19 +21,24 @@ extension Ledger {
 
   /// Takes its own topic's oldest segments for a lease that stands behind others, if they are enough.
   ///
+  /// - Parameter bound: what those wait for; only what counts towards it helps.
   /// - Returns: whether it was served.
-  mutating func trade(at index: Int, now: UInt64, _ actions: inout [LedgerAction]) -> Bool {
+  mutating func trade(
+    at index: Int, within bound: Room.Bound, now: UInt64, _ actions: inout [LedgerAction]
+  ) -> Bool {
     let lease = waiting[index]
     guard case .evictOldest = lease.policy else { return false }
-    let own = topics[lease.topic]?.sealed ?? []
-    let most = own.reduce(lease.trade.taken) { $0 + (segments[$1]?.capacity ?? 0) }
+    let own = (topics[lease.topic]?.sealed ?? []).compactMap { segments[$0] }.filter {
+      counts($0.stream, towards: bound)
+    }
+    let most = own.reduce(lease.trade.taken) { $0 + $1.capacity }
     // With nothing of its own to give it waits like the others.
     guard most >= lease.minimum else { return false }
     waiting[index].capacity = min(lease.capacity, most / lease.minimum * lease.minimum)
-    for id in own where waiting[index].trade.taken < waiting[index].capacity {
-      segments[id]?.tradedFor = lease.id
-      waiting[index].trade.taken += segments[id]?.capacity ?? 0
-      evict(id, now: now, &actions)
+    for segment in own where waiting[index].trade.taken < waiting[index].capacity {
+      segments[segment.id]?.tradedFor = lease.id
+      waiting[index].trade.taken += segment.capacity
+      evict(segment.id, now: now, &actions)
     }
     return completeTrade(at: index, now: now, &actions)
   }

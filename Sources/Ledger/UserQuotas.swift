@@ -32,7 +32,7 @@ struct UserRecord: Sendable {
 
 /// Whether there is room for a lease; if not, what is short, and how much of it.
 struct Room: Sendable {
-  enum Bound: Equatable, Sendable {
+  enum Bound: Hashable, Sendable {
     case pool
     case topic(TopicName)
     case user(UserID)
@@ -44,8 +44,6 @@ struct Room: Sendable {
   var bound = Bound.pool
 
   var isEnough: Bool { bytes == 0 && segments == 0 }
-  /// Only what its own topic or user gives back mends a quota's shortage.
-  var isQuota: Bool { bound != .pool }
 }
 
 extension Ledger {
@@ -69,12 +67,17 @@ extension Ledger {
     return Room(bytes: lease.capacity > usage.free ? lease.capacity - usage.free : 0)
   }
 
-  /// Whether the segment's memory, given back, makes room.
-  func mends(_ room: Room, _ segment: SegmentRecord) -> Bool {
-    switch room.bound {
+  /// All that bounds a lease.
+  func bounds(of lease: WaitingLease) -> [Room.Bound] {
+    [.pool, .topic(lease.topic), .user(streams[lease.stream]?.user ?? .nobody)]
+  }
+
+  /// Whether what a stream has is of what is bounded, so that it makes room there when it is given back.
+  func counts(_ stream: StreamID, towards bound: Room.Bound) -> Bool {
+    switch bound {
     case .pool: true
-    case .topic(let topic): segment.topic == topic
-    case .user(let user): streams[segment.stream]?.user == user
+    case .topic(let topic): streams[stream]?.topic == topic
+    case .user(let user): streams[stream]?.user == user
     }
   }
 

@@ -65,6 +65,41 @@ import Vocabulary
     #expect(world.granted[waiting] != nil)
   }
 
+  @Test func aLargeLeaseIsNotStarvedBySmallOnesOfItsUser() throws {
+    var world = World(pages: 100)
+    let limit = UserLimit(bytes: world.pages(4))
+    let stream = world.publisher("a", user: camera, limit: limit)
+    let other = world.publisher("b", user: camera, limit: limit)
+    let subscriber = world.subscriber("a")
+    let segments = try (0..<4).map { _ in try world.publish(stream) }
+    let large = world.ask(other, pages: 3)
+    let small = world.ask(other)
+    let failing = world.ask(world.publisher("c", whenFull: .fail, user: camera, limit: limit))
+    guard case .poolExhausted(let report)? = world.refused[failing] else {
+      Issue.record("it was \(String(describing: world.refused[failing]))")
+      return
+    }
+    #expect(report.limit == .user(UserID(rawValue: camera), bytes: world.pages(4)))
+    for segment in segments[..<2] { world.release(segment, by: subscriber) }
+    #expect(world.granted[large] == nil && world.granted[small] == nil)
+    for segment in segments[2...] { world.release(segment, by: subscriber) }
+    #expect(world.granted[large] != nil && world.granted[small] != nil)
+  }
+
+  @Test func whoEvictsBehindOneThatWaitsTakesOnlyItsUsers() throws {
+    var world = World(pages: 100)
+    let limit = UserLimit(bytes: world.pages(4))
+    let mine = world.publisher("shared", whenFull: .evictOldest, user: camera, limit: limit)
+    let subscriber = world.subscriber("shared")
+    let theirs = try world.publish(world.publisher("shared", user: 1001), pages: 4)
+    let oldest = try world.publish(mine, pages: 2)
+    _ = try world.publish(mine, pages: 2)
+    let ahead = world.ask(world.publisher("b", user: camera, limit: limit), pages: 3)
+    let evicting = world.ask(mine, pages: 2)
+    #expect(world.granted[ahead] == nil && world.granted[evicting] != nil)
+    #expect(world.lagged[subscriber] == [oldest] && world.state(of: theirs) == .sealed)
+  }
+
   @Test func evictingTakesOnlyWhatHelps() throws {
     var world = World(pages: 100)
     let limit = UserLimit(bytes: world.pages(4))
