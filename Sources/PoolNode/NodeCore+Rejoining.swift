@@ -24,6 +24,7 @@ extension NodeCore {
     guard topics(for: client, .publish).allows(publisher.topic) else {
       return refuse(client, .notPermitted, notPermitted(client, "publish", publisher.topic.text))
     }
+    if let excess = excessOfPublishers(of: client) { return refuse(client, .limit, excess) }
     do throws(ReturnRefusal) {
       let decided = try ledger.returnStream(
         publisher.stream, client: client, topic: publisher.topic, whenFull: publisher.whenFull,
@@ -49,6 +50,7 @@ extension NodeCore {
 
   mutating func rejoin(_ wish: RejoinSubscription, from client: ClientID, now: UInt64) -> [NodeAction] {
     if let refusal = refuseReturn(of: wish.subscription, to: client) { return refusal }
+    if let excess = excessOfSubscriptions(of: client) { return refuse(client, .limit, excess) }
     do throws(ReturnRefusal) {
       try ledger.returnSubscription(
         wish.subscription, client: client, pattern: wish.pattern, readable: topics(for: client, .subscribe),

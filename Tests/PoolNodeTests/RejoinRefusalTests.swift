@@ -112,6 +112,31 @@ import Vocabulary
     #expect(copy.core.ledger.violations() == [])
   }
 
+  @Test func nobodyBringsBackMoreThanItMayHave() {
+    for limits in [ClientLimits(publishers: 2, subscriptions: 100), ClientLimits(publishers: 100, subscriptions: 2)] {
+      var world = NodeWorld { $0.clientLimits = limits }
+      let client = world.join()
+      let answers = (0..<3).map { (number: UInt64) in
+        let message: ClientMessage =
+          limits.publishers == 2
+          ? .rejoinPublisher(.test(StreamID(rawValue: 9 << 32 | 20 + number), topic))
+          : .rejoinSubscription(.test(SubscriptionID(rawValue: 9 << 32 | 20 + number)))
+        return world.tell(client, message)
+      }
+      #expect(answers[..<2].allSatisfy { $0.refusal(to: client) == nil })
+      expectSentAway(client, answers[2], "a client can have 2")
+    }
+    for quota in [UserQuota(subscriptions: 2), UserQuota(descriptors: 2 * 2 + 2)] {
+      var world = NodeWorld { $0.userQuotas = [UserQuotaRule(principals: [.everyone], quota: quota)] }
+      let (first, second) = (world.join(), world.join())
+      for (client, number) in [(first, UInt64(1)), (second, 2)] {
+        let id = SubscriptionID(rawValue: 9 << 32 | 20 + number)
+        #expect(world.tell(client, .rejoinSubscription(.test(id))).refusal(to: client) == nil)
+      }
+      expectSentAway(second, world.tell(second, .rejoinSubscription(.test(subscription))), "user 0")
+    }
+  }
+
   @Test func nobodyMakesThePoolArbitrarilyLarge() {
     var world = NodeWorld(contribution: 1 << 20)
     let client = world.join()

@@ -37,11 +37,14 @@ extension NodeCore {
     guard topics(for: client, .publish).allows(open.topic) else {
       return refusal(.notPermitted, notPermitted(client, "publish", open.topic.text))
     }
+    return excessOfPublishers(of: client).map { refusal(.limit, $0) }
+  }
+
+  /// Why the client may have no further publisher; nil if it may.
+  func excessOfPublishers(of client: ClientID) -> String? {
     let most = configuration.clientLimits.publishers
-    if UInt64(clients[client]?.streams.count ?? 0) >= most {
-      return refusal(.limit, "a client can have \(most) publishers here: close some, or use another client")
-    }
-    return nil
+    guard UInt64(clients[client]?.streams.count ?? 0) >= most else { return nil }
+    return "a client can have \(most) publishers here: close some, or use another client"
   }
 
   /// Why the client may not subscribe so; nil if it may, to as much as it may read.
@@ -49,21 +52,25 @@ extension NodeCore {
     func refusal(_ code: RefusalCode, _ message: String) -> Refusal {
       Refusal(request: wish.request, code: code, message: message)
     }
-    guard let record = clients[client] else { return nil }
     guard topics(for: client, .subscribe).mayAllow(wish.pattern) else {
       return refusal(.notPermitted, notPermitted(client, "subscribe", wish.pattern.text))
     }
+    return excessOfSubscriptions(of: client).map { refusal(.limit, $0) }
+  }
+
+  /// Why the client may have no further subscription; nil if it may.
+  func excessOfSubscriptions(of client: ClientID) -> String? {
+    guard let record = clients[client] else { return nil }
     let most = configuration.clientLimits.subscriptions
     if UInt64(record.subscriptions.count) >= most {
-      return refusal(.limit, "a client can have \(most) subscriptions here: close some, or use another client")
+      return "a client can have \(most) subscriptions here: close some, or use another client"
     }
     let quota = quota(of: client)
     if let most = quota.subscriptions, subscriptionCount(of: record.peer.userID) >= most {
-      return refusal(
-        .limit, "user \(record.peer.userID) has \(most) subscriptions already, as many as its quota allows: close some")
+      return "user \(record.peer.userID) has \(most) subscriptions already, as many as its quota allows: close some"
     }
     if let most = quota.descriptors, descriptorCount(of: record.peer.userID) >= most {
-      return refusal(.limit, describe(descriptorQuota: most, of: record.peer.userID))
+      return describe(descriptorQuota: most, of: record.peer.userID)
     }
     return nil
   }
