@@ -71,9 +71,9 @@ extension Ledger {
     streams[id]?.whenFull = whenFull
     streams[id]?.absence = .returning
     awaited.remove(.publisher(id))
-    for listener in Set(listeners).sorted() {
-      if subscriptions[listener] == nil {
-        guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
+    for listener in listeners {
+      // Whoever invents more than can be awaited keeps nobody else out.
+      if subscriptions[listener] == nil, awaited.count < Self.maximumAwaited {
         expect(listener, of: TopicPattern(topic), until: deadline, now: now)
       }
       if subscriptions[listener]?.isAwaited == true { list(listener, on: id) }
@@ -154,16 +154,13 @@ extension Ledger {
     var stream = StreamRecord(
       id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: 0)
     stream.absence = .returning
-    // Its publisher names those who are unknown yet.
-    stream.subscriptions = subscriptions.values.filter { !$0.hasLeft && $0.mayMatch(topic) && $0.id != .anybody }
-      .map(\.id).sorted()
     streams[id] = stream
+    // Its publisher names those who are unknown yet.
+    for subscription in subscriptions.values
+    where !subscription.hasLeft && subscription.mayMatch(topic) && subscription.id != .anybody {
+      list(subscription.id, on: id)
+    }
     addToUser(stream, limit: .none)
-  }
-
-  private mutating func list(_ subscription: SubscriptionID, on stream: StreamID) {
-    guard let listed = streams[stream]?.subscriptions, !listed.contains(subscription) else { return }
-    streams[stream]?.subscriptions = (listed + [subscription]).sorted()
   }
 }
 

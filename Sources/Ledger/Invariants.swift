@@ -65,7 +65,19 @@ extension Ledger {
       check(isThere, "\(holder) is awaited, and back")
     }
 
+    for stream in streams.values {
+      for id in stream.subscriptions {
+        check(
+          subscriptions[id]?.streams.contains(stream.id) == true, "\(stream.id) lists \(id), which does not list it")
+      }
+    }
+
     for subscription in subscriptions.values {
+      for id in subscription.streams {
+        check(
+          streams[id]?.subscriptions.contains(subscription.id) == true,
+          "\(subscription.id) lists \(id), which does not list it")
+      }
       let backlog = subscription.backlog.compactMap { segments[$0] }
       check(backlog.count == subscription.backlog.count, "\(subscription.id) has a backlog of what is gone")
       check(

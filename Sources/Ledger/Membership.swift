@@ -17,13 +17,13 @@ extension Ledger {
     var actions: [LedgerAction] = []
     if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
     topics[topic]?.streams.insert(id)
-    var stream = StreamRecord(id: id, client: client, user: user, topic: topic, whenFull: whenFull, opened: now)
+    let stream = StreamRecord(id: id, client: client, user: user, topic: topic, whenFull: whenFull, opened: now)
+    streams[id] = stream
     for subscription in subscriptions.values.sorted(by: { $0.id < $1.id })
     where !subscription.hasLeft && subscription.mayMatch(topic) {
-      stream.subscriptions.append(subscription.id)
+      list(subscription.id, on: id)
       if subscription.absence == nil { actions.append(.introduce(id, to: subscription.id)) }
     }
-    streams[id] = stream
     addToUser(stream, limit: limit)
     if let retention {
       topics[topic]?.retention = retention
@@ -67,7 +67,7 @@ extension Ledger {
       case .retained, .none: break
       }
     }
-    for subscription in stream.subscriptions { handNext(id, to: subscription, now: now, &actions) }
+    for subscription in stream.subscriptions.sorted() { handNext(id, to: subscription, now: now, &actions) }
     forgetIfOver(id)
     return settle(actions, now: now)
   }
@@ -88,7 +88,7 @@ extension Ledger {
       limit: backlog, joined: now)
     subscriptions[id] = subscription
     for stream in streams.values.sorted(by: { $0.id < $1.id }) where subscription.matches(stream.topic) {
-      streams[stream.id]?.subscriptions.append(id)
+      list(id, on: stream.id)
       // It joins such a stream when that is back.
       guard stream.absence == nil else { continue }
       let window = wantsRetained ? Set(retentionWindow(of: stream.topic, now: now)) : []
@@ -110,9 +110,8 @@ extension Ledger {
     var actions: [LedgerAction] = []
     subscriptions[id]?.hasLeft = true
     awaited.remove(.subscription(id))
-    let matched = streams.values.filter { $0.subscriptions.contains(id) }.map(\.id).sorted()
-    for stream in matched {
-      streams[stream]?.subscriptions.removeAll { $0 == id }
+    for stream in subscription.streams.sorted() {
+      unlist(id, from: stream)
       for segment in streams[stream]?.segments ?? [] where segments[segment]?.promises[id] != nil {
         // It may read on for a while: then the memory is not written again.
         if departure != .died, segments[segment]?.mayBeRead(by: id) == true { segments[segment]?.isForced = true }
@@ -132,6 +131,18 @@ extension Ledger {
     }
     forgetIfOver(id)
     return settle(actions, now: now)
+  }
+
+  // Each lists the other, so that who leaves visits only what is its own.
+
+  mutating func list(_ subscription: SubscriptionID, on stream: StreamID) {
+    streams[stream]?.subscriptions.insert(subscription)
+    subscriptions[subscription]?.streams.insert(stream)
+  }
+
+  mutating func unlist(_ subscription: SubscriptionID, from stream: StreamID) {
+    streams[stream]?.subscriptions.remove(subscription)
+    subscriptions[subscription]?.streams.remove(stream)
   }
 
   /// Its memory is not written again.
@@ -158,6 +169,7 @@ extension Ledger {
     streams[id] = nil
     removeFromUser(stream)
     for subscription in stream.subscriptions {
+      subscriptions[subscription]?.streams.remove(id)
       if subscriptions[subscription]?.ended.remove(id) != nil, stream.returned != nil {
         subscriptions[subscription]?.past.insert(id)
       }

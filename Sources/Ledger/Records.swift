@@ -93,8 +93,8 @@ struct StreamRecord: Sendable {
   var segments: [SegmentID] = []
   /// Those of them that are warm, least recently used first.
   var warm: [SegmentID] = []
-  /// The subscriptions that match, in the order of their numbers.
-  var subscriptions: [SubscriptionID] = []
+  /// The subscriptions that match, as far as one knows; each lists the stream, too.
+  var subscriptions: Set<SubscriptionID> = []
 }
 
 struct SubscriptionRecord: Sendable {
@@ -113,6 +113,8 @@ struct SubscriptionRecord: Sendable {
   var absence: Absence?
   /// It is of the node before.
   var hasReturned = false
+  /// The streams that match, as far as one knows.
+  var streams: Set<StreamID> = []
   /// Where it stood in the streams that it knew when it returned.
   var positions: [StreamID: UInt64] = [:]
   /// What it was promised and not yet handed, by stream, in the order of the leases.

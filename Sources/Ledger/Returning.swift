@@ -15,8 +15,9 @@ extension Ledger {
     guard streams[id]?.absence == .returning else { return [] }
     streams[id]?.absence = nil
     streams[id]?.returned = now
-    let wanted = (streams[id]?.subscriptions ?? []).filter { !isPast(id, for: $0) }
-    streams[id]?.subscriptions = wanted
+    for subscription in streams[id]?.subscriptions ?? [] where isPast(id, for: subscription) {
+      unlist(subscription, from: id)
+    }
     // In the order in which they were written; what is empty comes last.
     func first(_ segment: SegmentID) -> UInt64 { contents[segment]?.sequences?.lowerBound ?? .max }
     let ordered = (streams[id]?.segments ?? []).sorted { (first($0), $0) < (first($1), $1) }
@@ -24,13 +25,14 @@ extension Ledger {
 
     var actions: [LedgerAction] = []
     guard let stream = streams[id] else { return [] }
-    for subscription in stream.subscriptions {
+    let listed = stream.subscriptions.sorted()
+    for subscription in listed {
       for segment in stream.segments where owes(segment, to: subscription, contents) {
         promise(segment, to: subscription, now: now)
       }
     }
     // Ahead of whatever is handed of it.
-    let present = stream.subscriptions.filter { subscriptions[$0]?.absence == nil }
+    let present = listed.filter { subscriptions[$0]?.absence == nil }
     for subscription in present { actions.append(.introduce(id, to: subscription)) }
     for segment in stream.segments {
       guard let record = segments[segment], record.state == .leased else { continue }
@@ -53,11 +55,10 @@ extension Ledger {
     guard let subscription = subscriptions[id], subscription.absence == .returning else { return [] }
     subscriptions[id]?.absence = nil
     var actions: [LedgerAction] = []
-    let listed = streams.values.filter { $0.subscriptions.contains(id) }.sorted { $0.id < $1.id }
-    for stream in listed {
+    for stream in subscription.streams.sorted().compactMap({ streams[$0] }) {
       if !subscription.matches(stream.topic) || isPast(stream.id, for: id) {
         // It was kept for whatever it might want.
-        streams[stream.id]?.subscriptions.removeAll { $0 == id }
+        unlist(id, from: stream.id)
         for segment in stream.segments where segments[segment]?.promises[id] != nil {
           void(segment, for: id)
           reclaimIfReleased(segment, now: now, &actions)
@@ -170,8 +171,7 @@ extension Ledger {
 
   /// The streams that match a subscription and are back, with all of their segments.
   public func segmentsToReturn(to subscription: SubscriptionID) -> [SegmentIdentity] {
-    streams.values.filter { $0.absence == nil && $0.subscriptions.contains(subscription) }
-      .flatMap { segments(of: $0.id) }
+    (subscriptions[subscription]?.streams ?? []).filter { !isAway($0) }.flatMap { segments(of: $0) }
   }
 
   public func segments(of stream: StreamID) -> [SegmentIdentity] {

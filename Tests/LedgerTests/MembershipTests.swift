@@ -126,4 +126,20 @@ import Vocabulary
     world.unmapAll()
     #expect(world.usage.pinned == 0)
   }
+
+  @Test func inventedListenersKeepNobodyOutAndHoldNobodyUp() throws {
+    var ledger = Ledger(contribution: 1 << 20)
+    func returnStream(_ id: UInt64, _ listeners: [SubscriptionID]) throws {
+      _ = try ledger.returnStream(
+        StreamID(rawValue: id), client: ClientID(rawValue: 1), topic: try TopicName("a"), whenFull: .fail,
+        retention: nil, user: UserID(rawValue: 0), limit: .none, listeners: listeners, awaitedUntil: 10, now: 1)
+    }
+    try returnStream(1, (1...UInt64(Ledger.maximumAwaited)).map(SubscriptionID.init(rawValue:)))
+    // Its own listeners are beyond what can be awaited: it comes back all the same.
+    let late = SubscriptionID(rawValue: 1 << 32)
+    try returnStream(2, [late])
+    #expect(!ledger.isAway(late))
+    for case .subscription(let id) in ledger.takeOverdue(now: 10) { _ = ledger.unsubscribe(id, .died, now: 10) }
+    #expect(ledger.subscriptionRows.isEmpty && ledger.violations() == [])
+  }
 }
