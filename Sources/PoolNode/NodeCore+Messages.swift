@@ -153,10 +153,6 @@ extension NodeCore {
     return [.send(.welcome(welcome), to: client)]
   }
 
-  private mutating func forgetIfOver(_ subscription: SubscriptionID) -> [NodeAction] {
-    ledger.client(of: subscription) == nil ? forget(subscription) : []
-  }
-
   // A stream or subscription that the node has forgotten was this client's or nobody's: late, not hostile.
 
   private func owns(_ client: ClientID, _ stream: StreamID) -> Bool {

@@ -127,8 +127,7 @@ struct NodeCore {
     _ client: ClientID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     guard let record = clients[client], record.hasLeft,
-      record.streams.allSatisfy({ ledger.mappings(of: .publisher($0)).isEmpty }),
-      record.subscriptions.allSatisfy({ ledger.mappings(of: .subscription($0)).isEmpty })
+      holders(of: client, record).allSatisfy({ ledger.mappings(of: $0).isEmpty })
     else { return [] }
     return clientDied(client, contents: contents, now: now) + [.forgetClient(client)]
   }
@@ -140,13 +139,19 @@ struct NodeCore {
     guard let record = clients.removeValue(forKey: client) else { return [] }
     var actions = record.hasLeft ? [] : depart(record, mappingsGone: true, contents: contents, now: now)
     // What it had closed before, or left, it may still have had mapped.
-    let holders = record.streams.sorted().map(Holder.publisher) + record.subscriptions.sorted().map(Holder.subscription)
-    for holder in holders {
+    for holder in holders(of: client, record) {
       for segment in ledger.mappings(of: holder) {
         actions += execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
       }
+      if case .subscription(let subscription) = holder { actions += forget(subscription) }
     }
-    return actions + record.subscriptions.sorted().flatMap { forget($0) }
+    return actions
+  }
+
+  /// What a client has or had, unless another has gone on with it since.
+  private func holders(of client: ClientID, _ record: ClientRecord) -> [Holder] {
+    record.streams.filter { [client, .nobody].contains(streams[$0]?.client) }.sorted().map(Holder.publisher)
+      + record.subscriptions.filter { subscriptions[$0]?.client == client }.sorted().map(Holder.subscription)
   }
 
   private mutating func depart(
@@ -157,8 +162,7 @@ struct NodeCore {
       // Nobody has told it to end.
       let departure = mappingsGone ? Departure.died : .cutOff
       actions += execute(ledger.unsubscribe(subscription, departure, now: now), contents: contents, now: now)
-      actions += stopListening(subscription, departure)
-      if mappingsGone { actions += forget(subscription) }
+      actions += stopListening(subscription, departure) + forgetIfOver(subscription)
     }
     for stream in record.streams.sorted() {
       guard !ledger.isAway(stream) else {
@@ -199,6 +203,10 @@ struct NodeCore {
       guard let publisher = streams[stream], !publisher.isClosed else { return nil }
       return .send(.subscriberLeft(subscription, stream: stream, departure), to: publisher.client)
     }
+  }
+
+  mutating func forgetIfOver(_ subscription: SubscriptionID) -> [NodeAction] {
+    ledger.client(of: subscription) == nil ? forget(subscription) : []
   }
 
   /// What comes late of a forgotten subscription has no effect.

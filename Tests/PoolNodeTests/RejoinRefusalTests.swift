@@ -137,6 +137,32 @@ import Vocabulary
     }
   }
 
+  /// A client is cut off, another goes on with what it had; then the first one's process ends.
+  @Test func whatIsAnothersByNowIsNotFreedWithWhoHadIt() {
+    var world = NodeWorld()
+    let (former, present) = (world.join(), world.join())
+    for client in [former, present] {
+      #expect(world.tell(client, .rejoinPublisher(.test(stream, topic))).refusal(to: client) == nil)
+      #expect(world.tell(client, .rejoinSubscription(.test(subscription))).refusal(to: client) == nil)
+      guard client == former else { continue }
+      // Something that it maps keeps it on the books.
+      let kept = StreamID(rawValue: 9 << 32 | 4)
+      _ = world.tell(client, .rejoinPublisher(.test(kept, topic)))
+      _ = world.examined(offer(segment, .writing(isSealed: false), stream: kept), from: client, .sound)
+      _ = world.leave(client)
+    }
+    let other = SegmentIdentity(id: SegmentID(rawValue: 9 << 32 | 5), epoch: 1)
+    for use in [OfferSegment.Use.writing(isSealed: false), .reading(subscription, .unread)] {
+      #expect(world.examined(offer(other, use), from: present, .sound).refusal(to: present) == nil)
+    }
+    _ = world.tell(present, .rejoinDone)
+    _ = world.die(former)
+    #expect(world.core.ledger.mappings(of: .publisher(stream)) == [other.id])
+    #expect(world.core.ledger.mappings(of: .subscription(subscription)) == [other.id])
+    #expect(world.core.subscriptions[subscription]?.client == present)
+    #expect(world.core.ledger.violations() == [])
+  }
+
   @Test func nobodyMakesThePoolArbitrarilyLarge() {
     var world = NodeWorld(contribution: 1 << 20)
     let client = world.join()
