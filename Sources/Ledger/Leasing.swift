@@ -34,7 +34,10 @@ extension Ledger {
 
   /// The machine had no memory for a segment that was to be made.
   public mutating func creationFailed(_ id: SegmentID, lease: UInt64, now: UInt64) -> [LedgerAction] {
-    guard let segment = segments[id], segment.state == .leased, !segment.isReady else { return [] }
+    guard let segment = segments[id] else { return [] }
+    // Its stream was closed meanwhile, and its publisher never gets to map it.
+    if segment.state == .pinned { return unmapped(id, by: .publisher(segment.stream), now: now) }
+    guard segment.state == .leased, !segment.isReady else { return [] }
     for subscription in segment.promises.keys.sorted() { void(id, for: subscription) }
     var actions: [LedgerAction] = [.refuse(lease: lease, .outOfMemory), .destroy(id)]
     remove(id)

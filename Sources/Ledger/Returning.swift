@@ -166,6 +166,7 @@ extension Ledger {
   public func isOfferedByReadersOnly(_ id: SegmentID) -> Bool { segments[id]?.isForeign ?? false }
 
   public func isAwaited(_ stream: StreamID) -> Bool { streams[stream]?.isAwaited ?? false }
+  public func isAwaited(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.isAwaited ?? false }
   public func isAway(_ stream: StreamID) -> Bool { streams[stream]?.absence != nil }
   public func isAway(_ subscription: SubscriptionID) -> Bool { subscriptions[subscription]?.absence != nil }
 

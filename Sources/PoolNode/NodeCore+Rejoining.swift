@@ -39,7 +39,7 @@ extension NodeCore {
       streams[publisher.stream] = record
       clients[client]?.isReturning = true
       clients[client]?.streams.insert(publisher.stream)
-      for listener in publisher.listeners where ledger.isAway(listener) {
+      for listener in publisher.listeners where ledger.isAwaited(listener) {
         awaitedListeners[listener, default: []].insert(publisher.stream)
       }
       return tellRetention() + execute(decided, contents: contents, now: now)

@@ -253,9 +253,11 @@ struct NodeCore {
     _ segment: SegmentID, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
     guard let lease = creating.removeValue(forKey: segment) else { return [] }
-    // If its stream was closed meanwhile the ledger has nothing to refuse, and nobody waits for the lease.
-    defer { leases[lease] = nil }
-    return execute(ledger.creationFailed(segment, lease: lease, now: now), contents: contents, now: now)
+    let client = leases[lease]?.client
+    let actions = execute(ledger.creationFailed(segment, lease: lease, now: now), contents: contents, now: now)
+    // If its stream was closed meanwhile nobody waits for the lease, and nothing was refused.
+    leases[lease] = nil
+    return actions + (client.map { forgetIfClear($0, contents: contents, now: now) } ?? [])
   }
 
   mutating func advance(to now: UInt64, contents: some SegmentContents) -> [NodeAction] {

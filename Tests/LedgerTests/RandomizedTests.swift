@@ -129,7 +129,7 @@ struct RandomLife {
         id, ends: Dictionary(uniqueKeysWithValues: mine.map { ($0.key.id, end(of: $0.key, $0.value.slots)) }),
         mappingsGone: isDead, now: now))
     guard !isDead else { return }
-    for segment in ledger.mappings(of: .publisher(id)) { asked.append((segment, .publisher(id))) }
+    for segment in ledger.mappings(of: .publisher(id)) where isMade(segment) { asked.append((segment, .publisher(id))) }
   }
 
   private mutating func subscribe() {
@@ -175,8 +175,13 @@ struct RandomLife {
       perform(ledger.creationFailed(segment, lease: lease, now: now))
     } else if streams.contains(stream) {
       begin(SegmentIdentity(id: segment, epoch: 1), stream)
+    } else {
+      // Its publisher lets go of what it has no use for any more.
+      asked.append((segment, .publisher(stream)))
     }
   }
+
+  private func isMade(_ segment: SegmentID) -> Bool { !creating.contains { $0.0 == segment } }
 
   private mutating func begin(_ segment: SegmentIdentity, _ stream: StreamID) {
     open[segment] = (stream, 0)
@@ -262,7 +267,7 @@ struct RandomLife {
           open[segment] = nil
           perform(ledger.seal(segment.id, LogEnd(epoch: segment.epoch, slots: 0), now: now))
         }
-      case .forget(let segment, let holder): asked.append((segment, holder))
+      case .forget(let segment, let holder): if isMade(segment) { asked.append((segment, holder)) }
       case .tellSealed(let segment, let subscription, _, 0): borrowed[segment]?.remove(subscription)
       case .destroy(let segment):
         for (identity, readers) in borrowed where identity.id == segment && !readers.isEmpty {

@@ -70,7 +70,8 @@ import Vocabulary
     }
   }
 
-  @Test func aLeaseWhoseSegmentFailsAfterItsStreamWasClosedIsForgotten() throws {
+  @Test(arguments: [true, false])
+  func aLeaseWhoseSegmentFailsAfterItsStreamWasClosedIsForgotten(hasLeft: Bool) throws {
     var world = NodeWorld()
     let client = world.join()
     let stream = try world.openPublisher(client, "a")
@@ -79,9 +80,10 @@ import Vocabulary
       Issue.record("no segment is made")
       return
     }
-    _ = world.tell(client, .closePublisher(stream))
+    _ = hasLeft ? world.leave(client) : world.tell(client, .closePublisher(stream))
     _ = world.core.segmentCreationFailed(segment, contents: world.contents, now: 10)
-    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty)
+    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty && world.core.clients.isEmpty == hasLeft)
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
   @Test func aLeaseThatWaitsIsForgottenWithItsStream() throws {

@@ -163,6 +163,14 @@ import Vocabulary
     #expect(world.core.ledger.violations() == [])
   }
 
+  @Test func whoIsBackIsAwaitedByNobody() {
+    var world = NodeWorld()
+    let (publisher, reader) = (world.join(), world.join())
+    _ = world.tell(reader, .rejoinSubscription(.test(subscription)))
+    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic, listeners: [subscription])))
+    #expect(world.core.awaitedListeners.isEmpty)
+  }
+
   @Test func nobodyMakesThePoolArbitrarilyLarge() {
     var world = NodeWorld(contribution: 1 << 20)
     let client = world.join()
