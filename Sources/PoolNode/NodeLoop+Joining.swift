@@ -7,10 +7,16 @@ import Vocabulary
 
 extension NodeLoop {
   func acceptAll() {
-    do {
+    do throws(Errno) {
       for _ in 0..<Self.packetsAtATime {
         guard let socket = try listener.accept() else { break }
-        try admit(socket)
+        do throws(Errno) {
+          try admit(socket)
+        } catch {
+          if error.isShortage { throw error }
+          // Else it is the client's own trouble: it may be gone already.
+          logger.warning("a client could not be let in: \(error)")
+        }
       }
       reviewShortage()
     } catch {

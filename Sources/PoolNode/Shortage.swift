@@ -1,3 +1,5 @@
+import Platform
+
 /// A time in which clients have to wait for descriptors: told when it begins and when it is over, however many wait, and
 /// however often they are put off.
 struct Shortage {
@@ -20,5 +22,12 @@ struct Shortage {
   mutating func end(now: UInt64) -> UInt64? {
     defer { began = nil }
     return began.map { now > $0 ? now - $0 : 0 }
+  }
+}
+
+extension Errno {
+  /// Whether the process, or the machine, has too little of something: time may mend that.
+  var isShortage: Bool {
+    [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .noBufferSpace].contains(self)
   }
 }

@@ -1,3 +1,4 @@
+import Platform
 import Testing
 
 @testable import PoolNode
@@ -13,5 +14,15 @@ import Testing
     #expect(ends.first == 1_000 && ends.dropFirst().allSatisfy { $0 == nil } && !shortage.isOn)
     let isToldAgain = shortage.begin(now: 2_000)
     #expect(isToldAgain)
+  }
+
+  /// What is one client's own trouble must not keep others out.
+  @Test func onlyWhatTimeMendsIsAShortage() {
+    for error in [Errno.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .noBufferSpace] {
+      #expect(error.isShortage, "\(error)")
+    }
+    for error in [Errno.noSuchProcess, .socketNotConnected, .connectionReset, .invalidArgument] {
+      #expect(!error.isShortage, "\(error)")
+    }
   }
 }
