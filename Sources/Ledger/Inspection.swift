@@ -73,7 +73,7 @@ extension Ledger {
       let members = topic.streams.compactMap { streams[$0] }
       return TopicRow(
         name: topic.name, publishers: members.filter { !$0.isClosed && !$0.isAwaited }.count,
-        subscriptions: subscriptions.values.filter { !$0.hasLeft && !$0.isAwaited && $0.matches(topic.name) }.count,
+        subscriptions: members.map { $0.subscriptions.count { subscriptions[$0]?.isAwaited == false } }.max() ?? 0,
         segments: members.reduce(0) { $0 + $1.segments.count }, bytes: topic.bytes, quota: quota(of: topic.name),
         retention: topic.retention)
     }

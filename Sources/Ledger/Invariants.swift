@@ -70,6 +70,13 @@ extension Ledger {
         check(
           subscriptions[id]?.streams.contains(stream.id) == true, "\(stream.id) lists \(id), which does not list it")
       }
+      for subscription in subscriptions.values
+      where stream.absence == nil && subscription.absence == nil && !subscription.hasLeft {
+        let isWanted = subscription.matches(stream.topic) && !isPast(stream.id, for: subscription.id)
+        check(
+          isWanted == stream.subscriptions.contains(subscription.id),
+          "\(stream.id) \(isWanted ? "does not list" : "lists") \(subscription.id)")
+      }
     }
 
     for subscription in subscriptions.values {

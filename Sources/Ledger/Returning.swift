@@ -82,7 +82,7 @@ extension Ledger {
 
   /// Whether a stream whose publisher does not come back is nothing to a subscription that has: that does not know it, or
   /// has read it to its end.
-  private func isPast(_ stream: StreamID, for id: SubscriptionID) -> Bool {
+  func isPast(_ stream: StreamID, for id: SubscriptionID) -> Bool {
     guard let record = streams[stream], let reader = subscriptions[id] else { return false }
     return record.absence == nil && record.client == .nobody && reader.absence == nil
       && (reader.past.contains(stream) || reader.hasReturned && reader.positions[stream] == nil)
