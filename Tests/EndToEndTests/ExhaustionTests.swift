@@ -29,11 +29,12 @@ extension EndToEnd {
 
     @Test("A node that had no descriptor for a client lets it in as soon as it has one")
     func joining() async throws {
-      try await Workplace.with(contribution: Self.contribution) { place in
-        let node = try #require(place.node)
+      try await Workplace.with(contribution: Self.contribution, node: false) { place in
+        let log = try Log()
+        let node = try await place.startNode(errors: log.raw)
         node.limitDescriptors(spare: 0)
         let subscriber = try place.peer("subscribe topic")
-        try await Task.sleep(for: .milliseconds(100))
+        try await log.wait(for: "too few descriptors left")
         #expect(!subscriber.hasSaid("joined"))
         node.unlimitDescriptors()
         try await subscriber.line("subscribed")

@@ -25,20 +25,17 @@ extension EndToEnd {
         let publisher = try await place.publisher("topic --sizes 100000")
         try await publisher.ask("publish 300", "published 300")
         let clients = [publisher, subscriber]
-        let log = try MemoryFile.create(name: "log", byteCount: 0)
+        let log = try Log()
         try await replaceNode(in: place, while: clients, errors: log.raw)
         let node = try #require(place.node)
         node.limitDescriptors(spare: 6)
         for client in clients { client.signal(SIGCONT) }
-        // Its log is all that tells when they wait.
-        while try !File.text("/proc/self/fd/\(log.raw)").contains("too few descriptors left") {
-          try await Task.sleep(for: .milliseconds(2))
-        }
+        try await log.wait(for: "too few descriptors left")
         node.unlimitDescriptors()
         for client in clients { try await client.line("node-rejoined") }
         try await publisher.ask("publish 100", "published 400")
         try await subscriber.ask("take 400", "took 400 0")
-        let lines = try File.text("/proc/self/fd/\(log.raw)").split(separator: "\n")
+        let lines = try log.lines()
         #expect(lines.count { $0.contains("too few descriptors left") } == 1, "\(lines)")
         #expect(lines.count { $0.contains("need not wait any more") } == 1, "\(lines)")
       }

@@ -1,5 +1,8 @@
+import Glibc
+import PooledMemory
 import TestSupport
 import Testing
+import Vocabulary
 
 extension Hostile {
   /// Every field of every message, one after the other, with every kind of lie: each is refused or has no effect.
@@ -8,6 +11,8 @@ extension Hostile {
     struct Template {
       let body: UInt64
       let fields: [(number: UInt64, truth: Truth)]
+      /// What comes beside it.
+      var memory: Descriptor?
     }
 
     enum Truth {
@@ -24,10 +29,13 @@ extension Hostile {
       }
     }
 
-    /// A liar with a stream, a subscription and a segment of its own to lie about.
+    /// A liar with a stream, a subscription and a segment of its own to lie about, and a subscription of an earlier node.
     struct Stage {
       let liar: Liar
       let stream, subscription, segment, epoch: UInt64
+      /// No other stage has ids of this life.
+      let earlier: UInt64
+      let memory: Descriptor
 
       init(_ bystanders: Bystanders) async throws {
         liar = try await Liar.join(bystanders.socket)
@@ -35,6 +43,11 @@ extension Hostile {
         subscription = try await liar.subscribe("liar/**")
         let leased = try await liar.leaseReady(stream)
         (segment, epoch) = (leased.segment, leased.epoch)
+        earlier = 9 << 32 | (stream & 0xffff_ffff) << 8
+        let file = try SegmentFile.create(id: SegmentID(rawValue: earlier + 3), capacity: 65_536)
+        memory = Descriptor(dup(file.raw))
+        liar.say(Wire.bytes(14, Wire.number(1, earlier) + Wire.text(2, "liar/a")))
+        liar.say(Wire.bytes(15, Wire.number(1, earlier + 1) + Wire.text(2, "liar/**")))
       }
 
       var templates: [Template] {
@@ -54,18 +67,44 @@ extension Hostile {
               (1, .number(7)), (2, .text("liar/*")), (3, .number(0)), (4, .number(1)), (5, .number(9)), (6, .number(9)),
             ]),
           Template(body: 5, fields: [(1, .number(subscription))]),
-          Template(body: 6, fields: [(1, .number(7)), (2, .number(stream)), (3, .number(65_536)), (4, .number(1))]),
+          Template(
+            body: 6,
+            fields: [
+              (1, .number(7)), (2, .number(stream)), (3, .number(65_536)), (4, .number(1)), (5, .number(8192)),
+            ]),
           Template(body: 7, fields: owned), Template(body: 8, fields: owned),
           Template(body: 9, fields: owned + [(3, .number(subscription))]),
           Template(body: 10, fields: [(1, .number(segment)), (2, .number(subscription))]),
           Template(body: 11, fields: [(1, .number(7))]), Template(body: 12, fields: [(1, .number(7))]),
           Template(body: 13, fields: owned + [(3, .number(subscription))]),
+          Template(
+            body: 14,
+            fields: [
+              (1, .number(earlier + 2)), (2, .text("liar/c")), (3, .number(1)), (4, .number(5)),
+              (5, .message([8, 1, 16, 1, 24, 1])), (6, .number(3)), (7, .message([1, 2, 3])), (8, .number(1)),
+            ]),
+          Template(
+            body: 15,
+            fields: [
+              (1, .number(earlier + 4)), (2, .text("liar/*")), (3, .number(0)), (4, .number(1)), (5, .number(9)),
+              (6, .number(9)), (7, .number(1)),
+            ]),
+          Template(
+            body: 16,
+            fields: [(1, .number(earlier + 1)), (2, .number(earlier)), (3, .text("liar/a")), (4, .number(3))]),
+          Template(
+            body: 17,
+            fields: [
+              (1, .number(earlier + 3)), (2, .number(1)), (3, .number(65_536)), (4, .number(earlier)),
+              (5, .number(earlier + 1)), (6, .number(1)), (7, .number(0)),
+            ], memory: memory),
+          Template(body: 18, fields: [(1, .number(1))]),
         ]
       }
     }
 
     @Test func everyFieldOfEveryMessageLies() async throws {
-      try await Bystanders.with { bystanders in
+      try await Bystanders.with({ $0.rejoinGrace = .milliseconds(1) }) { bystanders in
         let books = try await bystanders.books()
         let foreign = [
           bystanders.stream.rawValue, books.subscriptions[0].subscription.rawValue,
@@ -79,7 +118,8 @@ extension Hostile {
               let template = stage.templates[message]
               var encoded = template.fields.map { $0.truth.encoded($0.number) }
               encoded[field] = Self.lies(about: template.fields[field], foreign: foreign)[lie]
-              try await stage.liar.insist(Wire.bytes(template.body, encoded.flatMap { $0 }))
+              try await stage.liar.insist(
+                Wire.bytes(template.body, encoded.flatMap { $0 }), template.memory.map { [$0.raw] } ?? [])
               told += 1
               guard try await !stage.liar.isHeard() else { continue }
               sentAway += 1

@@ -135,11 +135,7 @@ import Vocabulary
     _ = world.tell(publisher, .segmentReady(segment))
     world.contents.log[segment] = [1, 2, 3]
     let actions = world.tell(subscriber, .subscribe(.test("a")))
-    let introduced = actions.compactMap { action -> StreamIntroduced? in
-      guard case .streamIntroduced(let introduced)? = action.message(to: subscriber) else { return nil }
-      return introduced
-    }
-    #expect(introduced.map(\.firstSequence) == [4])
+    #expect(actions.introductions(to: subscriber).map(\.firstSequence) == [4])
     #expect(actions.contains { $0.message(to: subscriber)?.isHanding == true })
   }
 
@@ -213,9 +209,8 @@ import Vocabulary
     world.contents.log[segment] = [1, 2, 3]
     world.contents.renewed[segment.id] = 2
     world.contents.bases[SegmentIdentity(id: segment.id, epoch: 2)] = 3
-    for case .send(.streamIntroduced(let introduced), _, _) in world.tell(subscriber, .subscribe(.test("a"))) {
-      #expect(introduced.firstSequence == 4)
-    }
+    let actions = world.tell(subscriber, .subscribe(.test("a")))
+    #expect(actions.introductions(to: subscriber).map(\.firstSequence) == [4])
   }
 
   @Test func publishersAreToldThatTheirTopicKeepsMessages() throws {

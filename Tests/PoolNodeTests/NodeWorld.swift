@@ -182,6 +182,13 @@ extension [NodeAction] {
     return nil
   }
 
+  /// The streams that a client is told of.
+  func introductions(to client: ClientID) -> [StreamIntroduced] {
+    compactMap { action in
+      if case .streamIntroduced(let introduced)? = action.message(to: client) { introduced } else { nil }
+    }
+  }
+
   var subscribed: SubscriptionID? {
     for case .send(.subscribed(let subscribed), _, _) in self { return subscribed.subscription }
     return nil

@@ -40,6 +40,21 @@ enum File {
   }
 }
 
+/// What a node writes to its standard error: of some things its log is all that tells.
+struct Log: ~Copyable {
+  private let file: OwnedDescriptor
+
+  init() throws(Errno) { file = try MemoryFile.create(name: "log", byteCount: 0) }
+
+  var raw: CInt { file.raw }
+
+  func lines() throws(Errno) -> [Substring] { try File.text("/proc/self/fd/\(raw)").split(separator: "\n") }
+
+  func wait(for words: String) async throws {
+    while try !lines().contains(where: { $0.contains(words) }) { try await Task.sleep(for: .milliseconds(2)) }
+  }
+}
+
 extension Executable {
   /// The root of the package.
   static let package = #filePath.components(before: "/Tests/EndToEndTests/")
