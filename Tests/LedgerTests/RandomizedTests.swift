@@ -120,8 +120,8 @@ struct RandomLife {
   private mutating func closeStream() {
     guard let id = streams.randomElement(using: &random) else { return }
     streams.removeAll { $0 == id }
-    let mine = open.filter { $0.value.stream == id }
-    for segment in mine.keys { open[segment] = nil }
+    let mine = open.filter { $0.value.stream == id }.sorted { $0.key.id < $1.key.id }
+    for segment in mine { open[segment.key] = nil }
     let isDead = Bool.random(using: &random)
     if isDead { asked.removeAll { $0.1 == .publisher(id) } }
     perform(
@@ -202,7 +202,7 @@ struct RandomLife {
   private mutating func end(of segment: SegmentIdentity, _ slots: UInt32) -> LogEnd {
     var readers = borrowed.removeValue(forKey: segment) ?? []
     let epoch = segment.epoch + UInt32.random(in: 0...2, using: &random)
-    let acknowledged = readers.filter { _ in Int.random(in: 0..<3, using: &random) == 0 }
+    let acknowledged = Set(readers.sorted().filter { _ in Int.random(in: 0..<3, using: &random) == 0 })
     readers.subtract(acknowledged)
     borrowed[SegmentIdentity(id: segment.id, epoch: epoch)] = readers
     return LogEnd(epoch: epoch, slots: slots, acknowledged: acknowledged)

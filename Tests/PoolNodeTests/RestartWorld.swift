@@ -185,20 +185,21 @@ struct RestartWorld {
         tell(name, .rejoinCursor(cursor))
       }
     }
-    for (stream, publisher) in client.publishers {
-      for (segment, held) in publisher.held {
+    for (stream, publisher) in client.publishers.sorted(by: { $0.key < $1.key }) {
+      for (segment, held) in publisher.held.sorted(by: { $0.key < $1.key }) {
         offer(name, segment, held.epoch, stream, .writing(isSealed: held.isSealed))
       }
     }
-    for (id, reader) in client.readers {
+    for (id, reader) in client.readers.sorted(by: { $0.key < $1.key }) {
       var rest = reader.mappings
-      for (stream, cursor) in reader.cursors {
+      for (stream, cursor) in reader.cursors.sorted(by: { $0.key < $1.key }) {
         for segment in cursor.open {
           rest.remove(segment.id)
           offer(name, segment.id, segment.epoch, stream, .reading(id, .unread))
         }
       }
-      for (segment, place) in reader.borrowed where rest.remove(segment.id) != nil {
+      for (segment, place) in reader.borrowed.sorted(by: { $0.key.id < $1.key.id }) {
+        guard rest.remove(segment.id) != nil else { continue }
         offer(name, segment.id, segment.epoch, place.stream, .reading(id, .passed))
       }
       // What it has only mapped it lets go.
