@@ -2,9 +2,6 @@ import Vocabulary
 
 // Segments of the node before are taken over, from whoever has them mapped.
 
-/// How far a subscription is with a segment that it offers.
-public enum ReadingProgress: Sendable { case unread, passed, released }
-
 /// What a segment holds.
 public struct SegmentFilling: Equatable, Sendable {
   public var slots: UInt32

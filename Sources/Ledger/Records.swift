@@ -1,19 +1,5 @@
 import Vocabulary
 
-/// Where the ledger counts a segment's bytes. What is in no segment is free.
-public enum SegmentState: Hashable, Sendable, CaseIterable {
-  /// Granted to a publisher, which has not sealed it.
-  case leased
-  /// Complete, and awaiting the releases of those it was promised to.
-  case sealed
-  /// Released by all, and kept for late joiners.
-  case retained
-  /// Released by all, and kept mapped for its publisher's next lease.
-  case warm
-  /// Taken out of use, but still mapped by somebody.
-  case pinned
-}
-
 /// What a segment's log was when its life ended.
 public struct LogEnd: Sendable {
   /// Which life that was: the one that was leased, or a later one.

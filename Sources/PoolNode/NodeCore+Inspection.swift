@@ -41,7 +41,7 @@ extension NodeCore {
     snapshot.segments = segmentRows.map { segment in
       let life = segment.state == .leased ? contents.currentLife(of: segment.identity) : segment.identity
       return SegmentRow(
-        segment: life.id, epoch: life.epoch, state: SegmentRow.State(segment.state),
+        segment: life.id, epoch: life.epoch, state: segment.state,
         capacity: segment.capacity, stream: segment.stream, topic: segment.topic,
         messages: UInt64(segment.state == .leased ? contents.committed(in: life) : segment.slots),
         leasedNanosecondsAgo: age(segment.leasedAt), stateNanosecondsAgo: age(segment.stateSince))
@@ -166,19 +166,6 @@ extension NodeCore {
       return "\(subscription)"
     }
     return "\(subscription) of \(record.name) (pid \(record.processID))"
-  }
-}
-
-extension SegmentRow.State {
-  init(_ state: SegmentState) {
-    self =
-      switch state {
-      case .leased: .leased
-      case .sealed: .sealed
-      case .retained: .retained
-      case .warm: .warm
-      case .pinned: .pinned
-      }
   }
 }
 

@@ -129,7 +129,7 @@ extension NodeCore {
         let life = contents.currentLife(of: offer.segment)
         decided = try ledger.adopt(
           life, capacity: offer.capacity, of: offer.stream, readBy: subscription,
-          life == offer.segment ? ReadingProgress(progress) : nil, slots: contents.committed(in: life), now: now)
+          life == offer.segment ? progress : nil, slots: contents.committed(in: life), now: now)
       }
       if isNew {
         segments[id] = SegmentRecord(stream: offer.stream, capacity: offer.capacity)
@@ -279,16 +279,5 @@ extension NodeCore {
         client, .limit,
         "\(thing) can't be taken back: clients bring back more than this node can take in; contribute more to the pool")
     }
-  }
-}
-
-extension ReadingProgress {
-  init(_ progress: OfferSegment.Progress) {
-    self =
-      switch progress {
-      case .unread: .unread
-      case .passed: .passed
-      case .released: .released
-      }
   }
 }

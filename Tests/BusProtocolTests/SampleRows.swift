@@ -10,7 +10,7 @@ extension Samples {
       snapshot.topics.append(topicRow())
       snapshot.streams.append(streamRow())
       snapshot.subscriptions.append(subscriptionRow())
-      for state in SegmentRow.State.allCases { snapshot.segments.append(segmentRow(state)) }
+      for state in SegmentState.allCases { snapshot.segments.append(segmentRow(state)) }
       for reason in HolderRow.Reason.allCases { snapshot.holders.append(holderRow(reason)) }
     }
     return snapshot
@@ -58,7 +58,7 @@ extension Samples {
       backlogBytes: uint64(), backlogSegments: uint64(), laggedMessages: uint64(), joinedNanosecondsAgo: uint64())
   }
 
-  mutating func segmentRow(_ state: SegmentRow.State) -> SegmentRow {
+  mutating func segmentRow(_ state: SegmentState) -> SegmentRow {
     let segment = segment()
     return SegmentRow(
       segment: segment.id, epoch: segment.epoch, state: state, capacity: capacity(), stream: id(), topic: topic(),

@@ -108,7 +108,7 @@ struct Samples {
           listeners: (0..<int(0...5)).map { _ in id() }, opened: uint64()))
     }
     let uses =
-      [.writing(isSealed: bool())] + OfferSegment.Progress.allCases.map { OfferSegment.Use.reading(id(), $0) }
+      [.writing(isSealed: bool())] + ReadingProgress.allCases.map { OfferSegment.Use.reading(id(), $0) }
     return publishers
       + uses.map {
         .offerSegment(OfferSegment(segment: segment(), capacity: capacity(), stream: id(), use: $0))

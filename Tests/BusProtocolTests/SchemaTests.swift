@@ -35,7 +35,7 @@ import Vocabulary
       #expect(try ClientMessage.decode(bytes) == .openPublisher(open))
     }
     let ids = Wire.number(1, 1) + Wire.number(2, 1)
-    for (number, state) in [SegmentRow.State.leased, .sealed, .retained, .warm, .pinned].enumerated() {
+    for (number, state) in [SegmentState.leased, .sealed, .retained, .warm, .pinned].enumerated() {
       let row = ids + Wire.number(3, UInt64(number)) + Wire.number(4, 1) + Wire.number(5, 1) + Wire.text(6, "a")
       #expect(try snapshotPart(Wire.bytes(8, row))?.segments.first?.state == state)
     }

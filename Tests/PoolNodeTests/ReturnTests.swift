@@ -23,7 +23,7 @@ import Vocabulary
 
   /// A subscriber returns that has read all before a message, and has not said yet that this is all it has.
   private mutating func returnReader(
-    _ number: UInt64, at next: UInt64, _ progress: OfferSegment.Progress? = nil
+    _ number: UInt64, at next: UInt64, _ progress: ReadingProgress? = nil
   ) -> (client: ClientID, actions: [NodeAction]) {
     let (client, id) = (world.join(), subscription(number))
     _ = world.tell(client, .rejoinSubscription(.test(id)))

@@ -61,7 +61,7 @@ private struct PoolState {
   let segments: Int?
 
   static func all(of snapshot: PoolSnapshot) -> [PoolState] {
-    func state(_ state: SegmentRow.State, _ bytes: UInt64) -> PoolState {
+    func state(_ state: SegmentState, _ bytes: UInt64) -> PoolState {
       PoolState(name: state.rawValue, bytes: bytes, segments: snapshot.segments.count { $0.state == state })
     }
     let pool = snapshot.pool

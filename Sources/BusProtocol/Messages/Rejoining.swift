@@ -80,17 +80,7 @@ public struct OfferSegment: Hashable, Sendable {
   /// What the client has it for.
   public enum Use: Hashable, Sendable {
     case writing(isSealed: Bool)
-    case reading(SubscriptionID, Progress)
-  }
-
-  /// How far a subscription is with a segment.
-  public enum Progress: Hashable, Sendable, CaseIterable {
-    /// It has not come to its end.
-    case unread
-    /// It has, but still borrows from it.
-    case passed
-    /// It is done with it, and has it only mapped.
-    case released
+    case reading(SubscriptionID, ReadingProgress)
   }
 
   public var segment: SegmentIdentity

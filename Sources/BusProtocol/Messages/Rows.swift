@@ -177,14 +177,9 @@ public struct SubscriptionRow: Hashable, Codable, Sendable {
 
 /// A segment in its present life.
 public struct SegmentRow: Hashable, Codable, Sendable {
-  /// Where the ledger counts the segment.
-  public enum State: String, Hashable, Codable, Sendable, CaseIterable {
-    case leased, sealed, retained, warm, pinned
-  }
-
   public var segment: SegmentID
   public var epoch: UInt32
-  public var state: State
+  public var state: SegmentState
   public var capacity: UInt64
   public var stream: StreamID
   public var topic: TopicName
@@ -194,7 +189,7 @@ public struct SegmentRow: Hashable, Codable, Sendable {
   public var stateNanosecondsAgo: UInt64
 
   public init(
-    segment: SegmentID, epoch: UInt32, state: State, capacity: UInt64, stream: StreamID, topic: TopicName,
+    segment: SegmentID, epoch: UInt32, state: SegmentState, capacity: UInt64, stream: StreamID, topic: TopicName,
     messages: UInt64, leasedNanosecondsAgo: UInt64, stateNanosecondsAgo: UInt64
   ) {
     self.segment = segment

@@ -56,7 +56,7 @@ extension RejoinCursor {
 extension OfferSegment {
   init(_ fields: MessageReader) throws(ProtocolError) {
     let subscription: SubscriptionID? = try fields.optionalID("subscription")
-    let progress: Progress = try fields.enumeration("progress")
+    let progress: ReadingProgress = try fields.enumeration("progress")
     let use: Use =
       if let subscription { .reading(subscription, progress) } else { .writing(isSealed: try fields.bool("sealed")) }
     self.init(

@@ -30,7 +30,7 @@ extension SubscriptionCore {
       // First of all: what is let go of from here on, the next node must hear.
       for held in state.held.values { held.releaseByMessage() }
       doze?.forgetAcknowledgements()
-      func offer(_ held: HeldSegment, _ epoch: UInt32, _ progress: OfferSegment.Progress) {
+      func offer(_ held: HeldSegment, _ epoch: UInt32, _ progress: ReadingProgress) {
         guard let descriptor = held.mapping.descriptor else { return }
         offers[held.id] = SegmentOffer(
           message: OfferSegment(

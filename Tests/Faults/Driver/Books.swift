@@ -18,7 +18,7 @@ enum Books {
         "the pool's states sum to \(sum) of \(pool.contribution) bytes, and \(contribution) are contributed")
     }
     for (state, bytes) in [
-      (SegmentRow.State.leased, pool.leased), (.sealed, pool.sealed), (.retained, pool.retained), (.warm, pool.warm),
+      (SegmentState.leased, pool.leased), (.sealed, pool.sealed), (.retained, pool.retained), (.warm, pool.warm),
       (.pinned, pool.pinned),
     ] {
       let listed = books.segments.filter { $0.state == state }.reduce(0) { $0 + $1.capacity }
