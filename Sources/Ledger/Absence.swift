@@ -79,7 +79,7 @@ extension Ledger {
       if subscriptions[listener]?.isAwaited == true { list(listener, on: id) }
     }
     // One that is no older than others may be late knows not all who want it.
-    let isYoung = min(opened, now).saturatingAdd(deadline - min(now, deadline)) >= now
+    let isYoung = min(opened, now).addingClamped(deadline - min(now, deadline)) >= now
     if isYoung, subscriptions[.anybody]?.isAwaited == true { list(.anybody, on: id) }
     var actions: [LedgerAction] = []
     if let retention {

@@ -9,7 +9,7 @@ extension Ledger {
     var (bytes, segmentCount): (UInt64, UInt64) = (0, 0)
     for id in pinned {
       guard let segment = segments[id], counts(segment.stream, towards: room.bound),
-        segment.stateSince.saturatingAdd(limits.unmapGrace) > now
+        segment.stateSince.addingClamped(limits.unmapGrace) > now
       else { continue }
       bytes += segment.capacity
       segmentCount += 1

@@ -17,7 +17,7 @@ extension Ledger {
     guard capacity <= limit else { return [.refuse(lease: id, .tooLarge(limit: limit))] }
     let policy = isAhead ? .fail : record.whenFull
     var deadline: UInt64?
-    if case .wait(let timeout?) = policy { deadline = now.saturatingAdd(timeout.saturatingNanoseconds) }
+    if case .wait(let timeout?) = policy { deadline = now.addingClamped(timeout.wholeNanoseconds) }
     waiting.append(
       WaitingLease(
         id: id, stream: stream, topic: record.topic, capacity: capacity,

@@ -31,7 +31,7 @@ extension Ledger {
 
   /// When the topic's age limit ends for a segment; nil if it has none.
   private func retentionDeadline(of segment: SegmentRecord, in topic: TopicRecord) -> UInt64? {
-    topic.retention.age.map { segment.completedAt.saturatingAdd($0.saturatingNanoseconds) }
+    topic.retention.age.map { segment.completedAt.addingClamped($0.wholeNanoseconds) }
   }
 
   /// When the next segment comes of age.
@@ -42,22 +42,5 @@ extension Ledger {
       else { return nil }
       return retentionDeadline(of: segment, in: topic)
     }.min()
-  }
-}
-
-extension UInt64 {
-  func saturatingAdd(_ other: UInt64) -> UInt64 {
-    let (sum, overflows) = addingReportingOverflow(other)
-    return overflows ? .max : sum
-  }
-}
-
-extension Duration {
-  /// Nanoseconds, 0 at the least.
-  var saturatingNanoseconds: UInt64 {
-    let (seconds, attoseconds) = components
-    guard seconds >= 0, attoseconds >= 0 else { return 0 }
-    let (product, overflows) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-    return overflows ? .max : product.saturatingAdd(UInt64(attoseconds) / 1_000_000_000)
   }
 }

@@ -1,3 +1,5 @@
+import Vocabulary
+
 // What happens because time passes.
 
 extension Ledger {
@@ -22,7 +24,7 @@ extension Ledger {
     for lease in waiting { consider(lease.deadline) }
     if !waiting.isEmpty {
       for id in pinned {
-        guard let end = segments[id]?.stateSince.saturatingAdd(limits.unmapGrace), end > clock else { continue }
+        guard let end = segments[id]?.stateSince.addingClamped(limits.unmapGrace), end > clock else { continue }
         consider(end)
       }
     }

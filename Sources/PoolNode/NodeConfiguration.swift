@@ -9,8 +9,8 @@ public struct NodeConfiguration: Sendable {
   public var contribution: UInt64
   /// How many bytes the topics of a pattern may hold, each; the first pattern that matches a topic counts.
   public var quotas: [TopicQuota]
-  /// How long, in nanoseconds, segments of an earlier life wait to be claimed.
-  public var claimGraceNanoseconds: UInt64 = 30_000_000_000
+  /// How long segments of an earlier life wait to be claimed.
+  public var claimGrace: Duration = .seconds(30)
   /// Who may publish, subscribe and inspect; nil: whoever can connect may do all.
   public var access: AccessList?
   /// How much each user's clients may take; the first rule that fits a user counts.

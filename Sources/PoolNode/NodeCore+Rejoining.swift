@@ -242,13 +242,7 @@ extension NodeCore {
     return fillings
   }
 
-  func graceEnd(_ now: UInt64) -> UInt64 {
-    let (seconds, attoseconds) = configuration.rejoinGrace.components
-    let nanoseconds = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
-    guard !nanoseconds.overflow else { return .max }
-    let grace = nanoseconds.partialValue &+ UInt64(clamping: attoseconds / 1_000_000_000)
-    return now > .max - grace ? .max : now + grace
-  }
+  func graceEnd(_ now: UInt64) -> UInt64 { now.addingClamped(configuration.rejoinGrace.wholeNanoseconds) }
 
   /// Nil if the client may speak of what it had at all, and of something with this id.
   private func refuseReturn(

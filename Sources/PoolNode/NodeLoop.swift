@@ -61,7 +61,7 @@ final class NodeLoop {
     self.logger = logger
     poller = try Poller()
     let inherited = InheritedSegments(
-      service.segments, deadline: Clock.monotonicNanoseconds + configuration.claimGraceNanoseconds)
+      service.segments, deadline: Clock.monotonicNanoseconds.addingClamped(configuration.claimGrace.wholeNanoseconds))
     let useless = service.useless
     descriptors = service.notifier.map {
       DescriptorStore(notifier: $0, inherited: inherited, useless: useless, logger: logger)

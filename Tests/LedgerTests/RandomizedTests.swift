@@ -64,9 +64,9 @@ struct RandomLife {
   }
 
   mutating func step() {
-    now = now.saturatingAdd(UInt64.random(in: 0...20_000_000, using: &random))
+    now = now.addingClamped(UInt64.random(in: 0...20_000_000, using: &random))
     if clock == .setBackAndForward, Int.random(in: 0..<50, using: &random) == 0 {
-      let times: [UInt64] = [0, 1, now / 2, now.saturatingAdd(1 << 40), .max - 1, .max]
+      let times: [UInt64] = [0, 1, now / 2, now.addingClamped(1 << 40), .max - 1, .max]
       now = times.randomElement(using: &random)!
     }
     switch Int.random(in: 0..<100, using: &random) {

@@ -22,7 +22,7 @@ struct NodeCommand: AsyncParsableCommand {
     logger.logLevel = .notice
     var configuration = NodeConfiguration(
       socketPath: socket, contribution: contribution, quotas: quota.map(\.value))
-    configuration.claimGraceNanoseconds = claimGrace ?? 0
+    configuration.claimGrace = .nanoseconds(claimGrace ?? 0)
     configuration.rejoinGrace = .milliseconds(grace)
     let service: ServiceManager =
       claimGrace == nil ? .none : try ServiceManager.take(from: ProcessInfo.processInfo.environment)
