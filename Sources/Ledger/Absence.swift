@@ -63,7 +63,7 @@ extension Ledger {
       guard known.isAwaited else { throw .notTheirs }
       guard known.topic == topic else { throw .contradiction }
     } else {
-      addAway(id, topic: topic, now: now)
+      addAway(id, topic: topic)
     }
     streams[id]?.client = client
     streams[id]?.opened = min(opened, now)
@@ -82,11 +82,7 @@ extension Ledger {
     let isYoung = min(opened, now).addingClamped(deadline - min(now, deadline)) >= now
     if isYoung, subscriptions[.anybody]?.isAwaited == true { list(.anybody, on: id) }
     var actions: [LedgerAction] = []
-    if let retention {
-      topics[topic]?.retention = retention
-      if retention.age == nil { aging.remove(topic) } else { aging.insert(topic) }
-      reviewRetention(of: topic, now: now, &actions)
-    }
+    set(retention, of: topic, now: now, &actions)
     return settle(actions, now: now)
   }
 
@@ -141,26 +137,23 @@ extension Ledger {
     }
     if streams[stream] == nil {
       guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
-      addAway(stream, topic: topic, now: now)
+      addAway(stream, topic: topic)
       streams[stream]?.absence = .awaited(until: deadline)
       awaited.insert(.publisher(stream))
     }
     subscriptions[id]?.positions[stream] = nextSequence
   }
 
-  private mutating func addAway(_ id: StreamID, topic: TopicName, now: UInt64) {
-    if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
-    topics[topic]?.streams.insert(id)
+  private mutating func addAway(_ id: StreamID, topic: TopicName) {
     var stream = StreamRecord(
       id: id, client: .nobody, user: .nobody, topic: topic, whenFull: .wait(timeout: nil), opened: 0)
     stream.absence = .returning
-    streams[id] = stream
+    add(stream, limit: .none)
     // Its publisher names those who are unknown yet.
     for subscription in subscriptions.values
     where !subscription.hasLeft && subscription.mayMatch(topic) && subscription.id != .anybody {
       list(subscription.id, on: id)
     }
-    addToUser(stream, limit: .none)
   }
 }
 

@@ -15,22 +15,23 @@ extension Ledger {
   ) -> [LedgerAction] {
     guard streams[id] == nil else { return [] }
     var actions: [LedgerAction] = []
-    if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
-    topics[topic]?.streams.insert(id)
-    let stream = StreamRecord(id: id, client: client, user: user, topic: topic, whenFull: whenFull, opened: now)
-    streams[id] = stream
+    add(
+      StreamRecord(id: id, client: client, user: user, topic: topic, whenFull: whenFull, opened: now), limit: limit)
     for subscription in subscriptions.values.sorted(by: { $0.id < $1.id })
     where !subscription.hasLeft && subscription.mayMatch(topic) {
       list(subscription.id, on: id)
       if subscription.absence == nil { actions.append(.introduce(id, to: subscription.id)) }
     }
-    addToUser(stream, limit: limit)
-    if let retention {
-      topics[topic]?.retention = retention
-      if retention.age == nil { aging.remove(topic) } else { aging.insert(topic) }
-      reviewRetention(of: topic, now: now, &actions)
-    }
+    set(retention, of: topic, now: now, &actions)
     return settle(actions, now: now)
+  }
+
+  mutating func add(_ stream: StreamRecord, limit: UserLimit) {
+    let topic = stream.topic
+    if topics[topic] == nil { topics[topic] = TopicRecord(name: topic, quota: quota(of: topic)) }
+    topics[topic]?.streams.insert(stream.id)
+    streams[stream.id] = stream
+    addToUser(stream, limit: limit)
   }
 
   /// A publisher closes, or has died.

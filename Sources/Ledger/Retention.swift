@@ -20,6 +20,16 @@ extension Ledger {
     return window
   }
 
+  /// What the topic keeps from now on; nil leaves it as it is.
+  mutating func set(
+    _ retention: Retention?, of topic: TopicName, now: UInt64, _ actions: inout [LedgerAction]
+  ) {
+    guard let retention else { return }
+    topics[topic]?.retention = retention
+    if retention.age == nil { aging.remove(topic) } else { aging.insert(topic) }
+    reviewRetention(of: topic, now: now, &actions)
+  }
+
   /// Takes back what the topic's retention keeps no longer.
   mutating func reviewRetention(of name: TopicName, now: UInt64, _ actions: inout [LedgerAction]) {
     guard let topic = topics[name] else { return }

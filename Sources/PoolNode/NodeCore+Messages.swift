@@ -19,7 +19,7 @@ extension NodeCore {
     case .openPublisher(let open):
       if let refusal = objection(to: open, of: client) { return [.send(.refusal(refusal), to: client)] }
       let stream = StreamID(rawValue: nextID())
-      streams[stream] = StreamRecord(topic: open.topic, client: client, opened: now)
+      streams[stream] = StreamRecord(topic: open.topic, client: client)
       clients[client]?.streams.insert(stream)
       let decided = ledger.openStream(
         stream, client: client, topic: open.topic, whenFull: open.whenFull, retention: open.retention,

@@ -33,7 +33,7 @@ extension NodeCore {
         limit: quota(of: client).limit, listeners: publisher.listeners.filter { !life.gave($0) },
         awaitedUntil: graceEnd(now), now: now)
       var record =
-        streams[publisher.stream] ?? StreamRecord(topic: publisher.topic, client: client, opened: now)
+        streams[publisher.stream] ?? StreamRecord(topic: publisher.topic, client: client)
       record.client = client
       record.lastSealedSequence = publisher.lastSequence
       streams[publisher.stream] = record
@@ -79,7 +79,7 @@ extension NodeCore {
       return refuse(client, error, cursor.stream)
     }
     if streams[cursor.stream] == nil {
-      streams[cursor.stream] = StreamRecord(topic: cursor.topic, client: .nobody, opened: now)
+      streams[cursor.stream] = StreamRecord(topic: cursor.topic, client: .nobody)
     }
     return []
   }

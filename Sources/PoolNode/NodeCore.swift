@@ -45,7 +45,6 @@ struct NodeCore {
   struct StreamRecord {
     var topic: TopicName
     var client: ClientID
-    var opened: UInt64
     var isClosed = false
     /// Its publisher was not seen to end: it may go on at a later node.
     var mayReturn = false

@@ -221,17 +221,6 @@ import Vocabulary
     #expect(world.tell(client, lease(10)).refusal(to: client) == nil)
   }
 
-  @Test func leasesThatWaitEndWithTheirPublisher() throws {
-    var world = NodeWorld(contribution: 64 << 10)
-    let client = world.join()
-    let stream = try world.openPublisher(client, "a")
-    _ = try world.lease(client, stream)
-    let wish = RequestLease(request: 8, stream: stream, capacity: 8192, isAhead: false)
-    _ = world.tell(client, .requestLease(wish))
-    _ = world.tell(client, .closePublisher(stream))
-    #expect(world.core.leases.isEmpty)
-  }
-
   // MARK: - Rules as texts
 
   @Test func rulesAreReadAsTheyAreWritten() throws {

@@ -1,0 +1,124 @@
+import BusProtocol
+import Testing
+import Vocabulary
+
+@testable import PoolNode
+
+/// Leases, and the segments that come of them.
+@Suite struct LeaseTests {
+  @Test func aSegmentOfHalfAPageIsNoSegment() throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    for capacity: UInt64 in [1, 4096, 8193, UInt64(Int.max)] {
+      var copy = world
+      let wish = RequestLease(request: 9, stream: stream, capacity: capacity, isAhead: false)
+      let actions = copy.tell(client, .requestLease(wish))
+      #expect(actions.contains { $0.isDisconnect(of: client) }, "\(capacity)")
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func aLeaseWhoseSegmentFailsAfterItsStreamWasClosedIsForgotten(hasLeft: Bool) throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    let wish = RequestLease(request: 9, stream: stream, capacity: 64 << 10, isAhead: false)
+    guard case .create(let segment, _)? = world.tell(client, .requestLease(wish)).first else {
+      Issue.record("no segment is made")
+      return
+    }
+    _ = hasLeft ? world.leave(client) : world.tell(client, .closePublisher(stream))
+    _ = world.core.segmentCreationFailed(segment, contents: world.contents, now: 10)
+    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty && world.core.clients.isEmpty == hasLeft)
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
+  @Test func aLeaseThatWaitsIsForgottenWithItsStream() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    _ = try world.lease(client, stream)
+    let wish = RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)
+    _ = world.tell(client, .requestLease(wish))
+    #expect(world.core.leases.count == 1)
+    _ = world.tell(client, .closePublisher(stream))
+    #expect(world.core.leases.isEmpty)
+  }
+
+  @Test func aSegmentThatIsNotMadeYetIsNotReady() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    _ = try world.subscribe(subscriber, "a")
+    let wish = RequestLease(request: 9, stream: stream, capacity: 64 << 10, isAhead: false)
+    guard case .create(let segment, _)? = world.tell(publisher, .requestLease(wish)).first else {
+      Issue.record("no segment is made")
+      return
+    }
+    let actions = world.tell(publisher, .segmentReady(SegmentIdentity(id: segment, epoch: 1)))
+    #expect(actions.contains { $0.isDisconnect(of: publisher) })
+    #expect(!actions.contains { $0.message(to: subscriber) != nil })
+  }
+
+  @Test func aSegmentIsSealedAgainstOthersBeforeItIsHanded() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    _ = try world.subscribe(subscriber, "a")
+    let segment = try world.lease(publisher, stream)
+    let actions = world.tell(publisher, .segmentReady(segment))
+    let sealing = try #require(actions.firstIndex(of: .sealAgainstFurtherWriters(segment.id)))
+    let handing = try #require(actions.firstIndex { $0.message(to: subscriber)?.isHanding == true })
+    #expect(sealing < handing)
+    guard case .send(_, _, let attachment) = actions[handing] else { return }
+    #expect(attachment == .readOnly(segment.id))
+  }
+
+  @Test func aSegmentThatIsTakenFromSeveralIsReadOnce() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a", whenFull: .evictOldest)
+    for _ in 0..<3 { _ = try world.subscribe(subscriber, "a") }
+    let segment = try world.lease(publisher, stream)
+    world.contents.log[segment] = [1, 2]
+    _ = world.tell(publisher, .sealSegment(segment))
+    let before = world.contents.scans.value
+    let taking = world.tell(
+      publisher, .requestLease(RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)))
+    let lags = taking.compactMap { action -> Lagged? in
+      if case .lagged(let lagged)? = action.message(to: subscriber) { lagged } else { nil }
+    }
+    #expect(lags.count == 3 && lags.allSatisfy { $0.messageCount == 2 })
+    #expect(world.contents.scans.value == before + 1)
+  }
+
+  @Test func aLeaseThatIsGivenUpIsAnswered() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    _ = try world.lease(client, stream)
+    let wish = RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)
+    #expect(world.tell(client, .requestLease(wish)).refusal(to: client) == nil)
+    let refusal = world.tell(client, .cancelLease(request: 8)).refusal(to: client)
+    #expect(refusal?.request == 8 && refusal?.code == .cancelled)
+    #expect(world.tell(client, .cancelLease(request: 8)).isEmpty)
+  }
+
+  @Test func aRefusalSaysWhoHoldsWhat() throws {
+    var world = NodeWorld(contribution: 64 << 10)
+    let (publisher, subscriber) = (world.join("camera"), world.join("detector"))
+    let stream = try world.openPublisher(publisher, "camera/front", whenFull: .fail)
+    _ = try world.subscribe(subscriber, "**")
+    let segment = try world.lease(publisher, stream, capacity: 64 << 10)
+    _ = world.tell(publisher, .segmentReady(segment))
+    world.contents.log[segment] = [1]
+    _ = world.tell(publisher, .sealSegment(segment))
+    let wish = RequestLease(request: 8, stream: stream, capacity: 8192, isAhead: false)
+    let refusal = world.tell(publisher, .requestLease(wish)).refusal(to: publisher)
+    #expect(refusal?.code == .poolExhausted && refusal?.request == 8)
+    for word in ["65536", "8192", "camera/front", "detector"] {
+      #expect(refusal?.message.contains(word) == true, "\(word): \(refusal?.message ?? "")")
+    }
+  }
+}
