@@ -4,8 +4,8 @@ import Vocabulary
 /// What ``NodeCore`` wants done, in this order.
 enum NodeAction: Equatable {
   case send(NodeMessage, to: ClientID, attaching: Attachment? = nil)
-  /// Makes the memfd and backs it with pages; then ``NodeCore/segmentCreated(_:now:)`` or
-  /// ``NodeCore/segmentCreationFailed(_:problem:now:)``.
+  /// Makes the memfd and backs it with pages; then ``NodeCore/segmentCreated(_:contents:now:)`` or
+  /// ``NodeCore/segmentCreationFailed(_:contents:now:)``.
   case create(SegmentID, capacity: UInt64)
   /// The publisher has its mapping: nobody else shall ever write.
   case sealAgainstFurtherWriters(SegmentID)

@@ -93,7 +93,7 @@ public struct Refusal: Hashable, Sendable {
 public struct PublisherOpened: Hashable, Sendable {
   public var request: UInt64
   public var stream: StreamID
-  /// Bytes the topic may hold: the contribution if no quota is set.
+  /// Bytes that one segment can have: as many as its topic and its user may hold.
   public var quota: UInt64
 
   public init(request: UInt64, stream: StreamID, quota: UInt64) {

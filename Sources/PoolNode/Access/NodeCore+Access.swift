@@ -19,7 +19,7 @@ extension NodeCore {
   func admit(_ client: ClientID) -> [NodeAction] {
     guard let peer = clients[client]?.peer else { return [] }
     let quota = quota(of: client)
-    // Counted only where it matters: nobody else's joining shall cost more the more have joined.
+    // Counted only where it matters.
     if let most = quota.clients, clientCount(of: peer.userID) > most {
       return refuse(client, .limit, "user \(peer.userID) has \(most) clients already, as many as its quota allows")
     }

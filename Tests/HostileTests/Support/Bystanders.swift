@@ -32,7 +32,7 @@ final class Bystanders: Sendable {
 
   /// Runs a test beside the pair; afterwards the pair must be unharmed, and the pool hold nothing but what is theirs.
   ///
-  /// - Parameter others: whether the pair's subscriber listens to others, too.
+  /// - Parameter pattern: what the pair's subscriber listens to.
   static func with(
     contribution: UInt64 = 32 << 20, pattern: String = topic, _ configure: (inout NodeConfiguration) -> Void = { _ in },
     _ test: (Bystanders) async throws -> Void

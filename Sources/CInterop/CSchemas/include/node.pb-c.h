@@ -640,7 +640,7 @@ struct  Poolbus__PublisherOpened
   uint64_t request;
   uint64_t stream;
   /*
-   * bytes the topic may hold: the contribution if none is set
+   * bytes that one segment can have
    */
   uint64_t quota;
 };
