@@ -58,9 +58,9 @@ extension Ledger {
 
   /// Serves the leases that wait, in order, after every event: each event may have given memory back, or time.
   ///
-  /// A lease that lacks memory is served before those behind it that lack memory of the same pool or quota, lest a large
-  /// one starve; nobody else is kept back. Of those, who does not wait, or not any longer, is told so at once, and who
-  /// evicts is served with its own topic's memory.
+  /// A lease that lacks memory is served before those behind it that want it of the same pool or quota, lest a large one
+  /// starve; nobody else is kept back. Of those, who does not wait, or not any longer, is told so at once, and who evicts
+  /// is served with its own topic's memory.
   mutating func settle(_ decided: [LedgerAction], now: UInt64) -> [LedgerAction] {
     var actions = decided
     clock = max(clock, now)

@@ -61,6 +61,7 @@ import Vocabulary
       (11, [], "Inspect.request is missing, or 0"),
       (12, [], "CancelLease.request is missing, or 0"),
       (14, Wire.text(2, "a"), "RejoinPublisher.stream is missing, or 0"),
+      (14, Wire.bytes(7, [1, 0]), "RejoinPublisher.listeners holds 0, which is nobody's number"),
       (
         14, Wire.number(1, 1) + Wire.text(2, "a") + Wire.number(3, 3),
         "RejoinPublisher.when_full is 3, which this version doesn't know"

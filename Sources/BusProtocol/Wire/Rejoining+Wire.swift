@@ -2,11 +2,12 @@ import Vocabulary
 
 extension RejoinPublisher {
   init(_ fields: MessageReader) throws(ProtocolError) {
+    let listeners = try fields.numbers("listeners", limit: Self.maximumListenerCount)
+    guard !listeners.contains(0) else { throw fields.invalid("listeners", "holds 0, which is nobody's number") }
     self.init(
       stream: try fields.id("stream"), topic: try fields.topic(), whenFull: try fields.fullPolicy(),
       retention: try fields.retention(), lastSequence: try fields.uint64("last_sequence"),
-      listeners: try fields.numbers("listeners", limit: Self.maximumListenerCount).map(SubscriptionID.init(rawValue:)),
-      opened: try fields.uint64("opened_ns"))
+      listeners: listeners.map(SubscriptionID.init(rawValue:)), opened: try fields.uint64("opened_ns"))
   }
 
   func write(to fields: MessageWriter) throws(ProtocolError) {
