@@ -58,8 +58,9 @@ ssize_t poolbus_raw_receive(int raw, void *bytes, size_t count, int *descriptor)
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
   *descriptor = -1;
   ssize_t received = recvmsg(raw, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (received == 0) {
-    // What was sent while the kernel looked for it, and the end right behind, is seen in the other order.
+  if (received == 0 || (received < 0 && errno == ECONNRESET)) {
+    // What was sent while the kernel looked for it, and the end right behind, is seen in the other order; and that the node
+    // left something unread is told before what it said last.
     message.msg_controllen = sizeof control.room;
     received = recvmsg(raw, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   }
