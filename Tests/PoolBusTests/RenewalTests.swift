@@ -1,4 +1,6 @@
+import BusProtocol
 import Platform
+import PooledMemory
 import TestSupport
 import Testing
 
@@ -164,6 +166,33 @@ import Testing
       publisher.core.subscriberLeft(leaving.subscription, departure)
       let isForced = publisher.core.state.withLock { state in state.held.values.contains(where: \.isForced) }
       #expect(isForced == (departure != .died))
+    }
+  }
+
+  /// Two threads of which ThreadSanitizer tells if they are not kept apart: what a warm lease begins anew, others look at.
+  @Test func aWarmLeaseBeginsWhileRoomIsMade() async throws {
+    try await SilentNode.with { _, client in
+      let core = PublisherCore(
+        topic: try TopicName("a"), stream: StreamID(rawValue: 1), limit: 1 << 20, options: PublisherOptions(),
+        node: client, announcer: try client.membership.announcer())
+      let file = try SegmentFile.create(id: SegmentID(rawValue: 1), capacity: 64 << 10)
+      func grant(_ epoch: UInt32, _ descriptor: consuming OwnedDescriptor? = nil) {
+        core.state.withLock { state in
+          state.requests[UInt64(epoch)] = LeaseRequest(lane: .small, capacity: file.capacity, isToGrow: false)
+        }
+        core.leaseGranted(
+          LeaseGranted(
+            request: UInt64(epoch), stream: core.stream, segment: SegmentIdentity(id: file.id, epoch: epoch),
+            capacity: UInt64(file.capacity), warm: epoch > 1, isShort: false), descriptor: descriptor)
+      }
+      grant(1, try OwnedDescriptor.duplicating(file.raw))
+      let wish = try core.wish(byteCount: 8, alignment: 64, attributes: .none)
+      let making = Task.detached {
+        for _ in 1...10_000 { core.state.withLock { core.makeRoom(for: wish, in: &$0) } }
+      }
+      for epoch in 2...1_000 as ClosedRange<UInt32> { grant(epoch) }
+      await making.value
+      core.close()
     }
   }
 
