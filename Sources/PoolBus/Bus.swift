@@ -100,8 +100,8 @@ public final class Bus: Sendable {
   /// Handles that this process has sent, and their bytes.
   public var sentHandles: (count: UInt64, byteCount: UInt64) { node.membership.sent }
 
-  /// Closes every publisher and subscriber of this bus, and the node if it is embedded here. Samples and loans that are
-  /// out stay readable.
+  /// Closes every publisher and subscriber of this bus, and the node if it is embedded here; whatever is asked of it from
+  /// then on throws ``BusError/closed``. Samples and loans that are out stay readable.
   public func close() async {
     node.closeAll()
     node.membership.closeSender()
