@@ -35,6 +35,20 @@ import Vocabulary
     }
   }
 
+  /// Each life of such a segment is released by a message of its own: those that nobody handed are nobody's.
+  @Test func aSegmentWithoutAPlaceIsReadInTheLivesThatTheNodeHands() throws {
+    var stream = try TestStream()
+    let segment = try stream.lease()
+    stream.publish(in: segment)
+    #expect(try stream.readAll() == [1])
+    segment.writer.begin(epoch: 2)
+    stream.publish(in: segment)
+    #expect(try stream.readAll() == [])
+    #expect(segment.held.releasedEpoch == 1)
+    stream.hand(segment, epoch: 2)
+    #expect(try stream.readAll() == [2])
+  }
+
   @Test func aRunEndsAtTheLastSequenceThatThereCanBe() throws {
     var stream = try TestStream(firstSequence: .max)
     let segment = try stream.lease()

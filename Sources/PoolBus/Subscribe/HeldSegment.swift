@@ -61,12 +61,15 @@ final class HeldSegment: Sendable {
     }
   }
 
+  /// Whether its publisher may renew it at all: elsewhere it could not see who has read it, and the node hands each life.
+  var isFollowed: Bool { place > 0 }
+
   /// Another node has it now, and its publisher does not renew it any more: from now on releases are said by message.
   func releaseByMessage() { isByMessage.store(true, ordering: .sequentiallyConsistent) }
 
   /// Whether its publisher may begin a next life of it as soon as this one is acknowledged.
   func isRenewable(in epoch: UInt32) -> Bool {
-    place > 0 && awaited.load(ordering: .relaxed) < epoch && !isByMessage.load(ordering: .relaxed)
+    isFollowed && awaited.load(ordering: .relaxed) < epoch && !isByMessage.load(ordering: .relaxed)
   }
 
   // Both sides of the two below write, and then look at what the other wrote, in one order that all agree on: so one of

@@ -182,6 +182,8 @@ struct OpenSegment {
   ///
   /// - Parameter lives: how many were begun at this look.
   private mutating func followPublisher(_ lives: inout Int) -> Bool {
+    // Each other life is told of to the node, which a publisher that breaks the rules could drown in them.
+    guard held.isFollowed else { return false }
     let epoch = held.mapping.epoch
     guard epoch > self.epoch else { return false }
     begin(epoch)
