@@ -17,6 +17,7 @@ extension SubscriptionCore.State {
   mutating func turn(to index: Int) {
     turn = index
     takenInTurn = 0
+    turnLength = SubscriptionCore.shortestTurn
   }
 
   /// Looks for a message: in the stream whose turn it is, unless that is over, then in others, and then in that again.
@@ -34,6 +35,7 @@ extension SubscriptionCore.State {
       let index = patrol
       patrol += 1
       remaining -= 1
+      if isTurnOver, index == turn { continue }
       if let message = try take(from: index, limit) {
         turn(to: index)
         takenInTurn = message.count
@@ -42,6 +44,7 @@ extension SubscriptionCore.State {
     }
     if isTurnOver {
       takenInTurn = 0
+      turnLength = min(2 * turnLength, SubscriptionCore.longestTurn)
       if let message = try take(from: turn, limit) { return message }
     }
     if let ended { throw ended }

@@ -23,6 +23,8 @@ final class SubscriptionCore: Sendable {
     /// The cursor whose turn it is: one that has messages is read on, so that a busy stream costs no search.
     var turn = 0
     var takenInTurn = 0
+    /// Messages of one stream in a row: the more, the longer the others that are looked at in between have had none.
+    var turnLength = SubscriptionCore.shortestTurn
     /// The cursor that is looked at next when it is another's turn.
     var patrol = 0
     /// Everything that is mapped, also what is read.
@@ -40,7 +42,10 @@ final class SubscriptionCore: Sendable {
   typealias Message = StreamCursor.Message
 
   /// Messages of one stream in a row while others have some, too.
-  private static let turnLength = 64
+  static let shortestTurn = 64
+  /// Messages of one stream in a row while others have none: to look at each costs as much as several messages, as it is
+  /// long out of the caches where they are a thousand.
+  static let longestTurn = 512
   /// How many other streams are looked at when a turn is over, or for ``Reach/nearby``: few, so that a busy stream among a
   /// thousand idle ones is read as fast as one alone.
   private static let patrolLength = 8
@@ -82,7 +87,7 @@ final class SubscriptionCore: Sendable {
     try state.withLock { state throws(BusError) in
       // The way of nearly every message.
       let turn = state.turn
-      if turn < state.cursors.count, state.takenInTurn < Self.turnLength, state.failure == nil {
+      if turn < state.cursors.count, state.takenInTurn < state.turnLength, state.failure == nil {
         if let message = state.cursors[turn].takeAtHand(limit: limit, looks: min(looks, Self.mostLooks)) {
           state.takenInTurn += message.count
           return message
@@ -96,7 +101,7 @@ final class SubscriptionCore: Sendable {
 
   @inline(never)
   private func search(_ limit: Int, _ reach: Reach, in state: inout State) throws(BusError) -> Message? {
-    let isTurnOver = state.takenInTurn >= Self.turnLength
+    let isTurnOver = state.takenInTurn >= state.turnLength
     let others =
       if reach == .everywhere || state.ended != nil { Int.max } else if isTurnOver || reach == .nearby {
         Self.patrolLength
