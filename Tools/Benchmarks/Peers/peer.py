@@ -16,8 +16,7 @@ def arguments():
     parser.add_argument("role", choices=["ping", "pong", "source", "sink"])
     for option in "size", "touch", "publishers", "subscribers", "index", "topics":
         parser.add_argument("--" + option, type=int, default=1)
-    for option in "pause", "rate":
-        parser.add_argument("--" + option, type=int, default=0)
+    parser.add_argument("--pause", type=int, default=0)
     parser.add_argument("--mode", choices=["block", "spin", "adaptive"], default="block")
     parser.add_argument("--place", required=True)
     peer = parser.parse_args()
@@ -67,13 +66,6 @@ def cpu():
     return int((usage.ru_utime + usage.ru_stime) * 1e9)
 
 
-def pace(peer, start, index):
-    """Spins until the round's message `index`, from 0, is due. Whoever slept would be late."""
-    due = start + index * 1_000_000_000 // peer.rate
-    while time.monotonic_ns() < due:
-        pass
-
-
 def orders():
     """Says ready; yields N of each `run N` until the end."""
     say("ready")
@@ -107,10 +99,8 @@ def converse(peer, loan=None, send=None, receive=None, release=None):
 def source(peer, loan, send):
     number = 0
     for count in orders():
-        before, start, first = cpu(), time.monotonic_ns(), number + 1
-        for number in range(first, first + count):
-            if peer.rate:
-                pace(peer, start, number - first)
+        before, start = cpu(), time.monotonic_ns()
+        for number in range(number + 1, number + 1 + count):
             fill(peer, loan(), number)
             send()
         say(f"done start={start} cpu={cpu() - before}")

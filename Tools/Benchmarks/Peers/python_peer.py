@@ -27,11 +27,9 @@ def work(peer):
 
     number, last = 0, {}
     for count in shared.orders():
-        before, start, first = shared.cpu(), time.monotonic_ns(), number + 1
+        before, start = shared.cpu(), time.monotonic_ns()
         received = lost = 0
-        for number in range(first, first + count):
-            if peer.rate:
-                shared.pace(peer, start, number - first)
+        for number in range(number + 1, number + 1 + count):
             shared.fill(peer, loan(), number)
             send()
             # The sink's.

@@ -43,7 +43,6 @@ static void peer_rounds_source(const struct peer *peer) {
   for (uint64_t count, number = 0; (count = peer_order());) {
     uint64_t cpu = peer_cpu(), start = peer_now();
     for (uint64_t i = 0; i < count; i++) {
-      peer_pace(peer, start, i);
       peer_fill(peer, peer_loan(), ++number);
       peer_send();
     }
