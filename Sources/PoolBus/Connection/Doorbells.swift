@@ -45,22 +45,19 @@ final class Doorbells {
   func listen(to introduced: StreamIntroduced, for subscription: SubscriptionCore) {
     interval = Self.shortestRecheck
     if subscription.observer != nil { hasObservers = true }
-    if let known = streams[introduced.stream] {
-      if !known.subscriptions.contains(where: { $0 === subscription }) {
-        streams[introduced.stream]?.subscriptions.append(subscription)
-        listeners[subscription.id, default: (subscription, 0)].streams += 1
-      }
-      guard known.endpoint != introduced.handleEndpoint else { return }
-      // A new node has given its publisher another place.
-      streams[introduced.stream]?.endpoint = introduced.handleEndpoint
-      connect(introduced.stream, at: introduced.handleEndpoint)
-      disconnect(introduced.stream, from: known.endpoint)
-      return
+    let known = streams[introduced.stream]
+    var stream =
+      known ?? Stream(topic: introduced.topic, endpoint: introduced.handleEndpoint, subscriptions: [])
+    stream.endpoint = introduced.handleEndpoint
+    if !stream.subscriptions.contains(where: { $0 === subscription }) {
+      stream.subscriptions.append(subscription)
+      listeners[subscription.id, default: (subscription, 0)].streams += 1
     }
-    streams[introduced.stream] = Stream(
-      topic: introduced.topic, endpoint: introduced.handleEndpoint, subscriptions: [subscription])
-    listeners[subscription.id, default: (subscription, 0)].streams += 1
-    connect(introduced.stream, at: introduced.handleEndpoint)
+    streams[introduced.stream] = stream
+    guard known?.endpoint != stream.endpoint else { return }
+    connect(introduced.stream, at: stream.endpoint)
+    // A new node has given its publisher another place.
+    if let known { disconnect(introduced.stream, from: known.endpoint) }
   }
 
   private func connect(_ stream: StreamID, at endpoint: String) {

@@ -118,7 +118,7 @@ final class HeldSegment: Sendable {
   func disclaim(_ epoch: UInt32) { node?.send(.releaseSegment(identity(epoch), by: subscription)) }
 
   private func isAwaited(_ epoch: UInt32) -> Bool {
-    place == 0 || awaited.load(ordering: .sequentiallyConsistent) == epoch
+    !isFollowed || awaited.load(ordering: .sequentiallyConsistent) == epoch
       || isByMessage.load(ordering: .sequentiallyConsistent)
   }
 
