@@ -29,7 +29,10 @@ let package = Package(
     // What applications import.
     .target(
       name: "PoolBus",
-      dependencies: ["BusProtocol", "HandleTransport", "Platform", "PoolNode", "PooledMemory", "Vocabulary"],
+      dependencies: [
+        "BusProtocol", "HandleTransport", "Platform", "PoolNode", "PooledMemory", "Vocabulary",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: swiftSettings),
 
     // The node, and what it decides by.

@@ -8,6 +8,9 @@ import Vocabulary
 
 /// A process's way onto the bus of its host.
 ///
+/// Lasts until ``close()``, or until the bus and all publishers, subscribers, loans and samples that came of it are gone; a node that
+/// it started ends with it.
+///
 /// ```swift
 /// let bus = try await Bus.connect()
 /// let frames = try await bus.publisher(for: "camera/front")
@@ -16,7 +19,8 @@ import Vocabulary
 public final class Bus: Sendable {
   private let node: NodeConnection
 
-  /// Joins the host's node; if none is running, starts one within this process, which others on the host can join.
+  /// Joins the node at ``BusConfiguration/socketPath``; if none is running there, starts one within this process, which others can
+  /// join.
   ///
   /// - Throws: ``BusError/cannotJoin(_:)``, which says why.
   public static func connect(_ configuration: BusConfiguration = BusConfiguration()) async throws -> Bus {

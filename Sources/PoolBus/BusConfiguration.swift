@@ -32,8 +32,9 @@ public struct BusConfiguration: Sendable {
     }
   }
 
-  /// - Parameter socketPath: by default `$POOLBUS_SOCKET`, or a place for this user; see
-  ///   ``PoolNode/NodeConfiguration/defaultSocketPath``.
+  /// - Parameter socketPath: by default `$POOLBUS_SOCKET`, or else `node.sock` in `$XDG_RUNTIME_DIR/poolbus`, in
+  ///   `/run/poolbus` for root, or in `/tmp/poolbus-UID`: a node of this user's own. A node of another user's is joined only if its
+  ///   socket is named.
   public init(
     socketPath: String = NodeConfiguration.defaultSocketPath, name: String = CommandLine.arguments.first ?? "swift",
     embeddedNode: EmbeddedNode? = EmbeddedNode(), whenNodeLost: NodeLossPolicy = .rejoin(within: nil),
@@ -94,9 +95,9 @@ public struct SubscriberOptions: Sendable {
 /// How a subscriber waits for the next message.
 public enum Waiting: Hashable, Sendable {
   /// Suspends the task; the publisher's handle wakes it. Costs no processor time while nothing comes: before it sleeps, it
-  /// lets others have the core and looks again for a few microseconds, as what comes at once then costs no wake-up. A
-  /// stream of messages from 64 KiB on that is as fast as memory it follows at 1.5 MiB, or one message, which makes both
-  /// sides faster; its last messages it reads later for that, by up to 0.2 milliseconds.
+  /// lets others have the core and looks again for a few microseconds, as what comes at once then costs no wake-up. It
+  /// follows streams of large messages (64 KiB to 8 MiB) that come as fast as memory at a distance of 1.5 MiB, or one message:
+  /// that makes both sides faster, but the last messages are read up to 0.2 milliseconds later.
   case block
   /// Watches the next slot. Fastest, but keeps a thread of the executor busy: give it one of its own, and there,
   /// where nothing else is to run, ``Subscriber/tryNext(looks:)`` is faster still.

@@ -13,13 +13,13 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
   case nodeLost
   /// The pool or the topic's quota is full, and the publisher's policy gave up. The text says who holds what.
   case poolExhausted(String)
-  /// No segment can ever hold a payload of this size.
+  /// No segment can ever hold a payload of this size; of a batch, all its payloads, with alignment and slots.
   case payloadTooLarge(byteCount: Int, limit: Int)
   /// The machine has no memory for a segment, though the pool has room.
   case outOfMemory(String)
   /// An alignment that is no power of two, or above 2 MiB.
   case invalidAlignment(Int)
-  /// A negative count, or one whose bytes don't fit an `Int`.
+  /// A negative count, a batch of no messages, or a count whose bytes don't fit an `Int`.
   case invalidCount(Int)
   /// More bytes were to be published than the loan holds.
   case beyondLoan(byteCount: Int, loaned: Int)

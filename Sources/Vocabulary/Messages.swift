@@ -24,7 +24,7 @@ public struct MessageAttributes: Hashable, Sendable {
   public var isEmpty: Bool { contentType == nil && traceParent == nil && traceState == nil && user.isEmpty }
 }
 
-/// What travels over ZeroMQ: which segment and slot to look at.
+/// What announces a message, by datagram or over ZeroMQ: which segment and slot to look at.
 public struct Handle: Hashable, Sendable {
   public var stream: StreamID
   public var segment: SegmentIdentity

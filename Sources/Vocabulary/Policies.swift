@@ -4,8 +4,8 @@ public enum FullPolicy: Hashable, Sendable {
   case wait(timeout: Duration?)
   /// Fails at once.
   case fail
-  /// Takes its own topic's oldest sealed segments; subscribers that had not read them get an explicit lag. It does not wait
-  /// behind others that wait: what it takes is as much as it gets, and what is free stays with those.
+  /// Takes its own topic's oldest sealed segments; subscribers that had not read them get an explicit lag. It does not queue
+  /// behind publishers that wait: it gets what it evicts, and free memory stays theirs.
   case evictOldest
 }
 

@@ -124,8 +124,7 @@ final class PublisherCore: Sendable {
     guard byteCount >= 0 else { throw .invalidCount(byteCount) }
     let capacity = SegmentLayout.capacity(forPayloads: count, byteCount: byteCount)
     guard let capacity, capacity <= limit else {
-      let whole = count.multipliedReportingOverflow(by: byteCount)
-      throw .payloadTooLarge(byteCount: whole.overflow ? .max : whole.partialValue, limit: limit)
+      throw .payloadTooLarge(byteCount: capacity ?? .max, limit: limit)
     }
     return Wish(
       byteCount: byteCount, alignment: SegmentLayout.minimumAlignment, attributes: [], capacity: capacity,
