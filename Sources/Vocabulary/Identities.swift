@@ -7,26 +7,26 @@ public struct ClientID: Hashable, Comparable, Sendable, RawRepresentable, Custom
 }
 
 /// The ordered messages of one publisher on one topic; it names that publisher too.
-public struct StreamID: Hashable, Comparable, Sendable, RawRepresentable, CustomStringConvertible {
+public struct StreamID: Hashable, Comparable, Sendable, GivenID, CustomStringConvertible {
   public let rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
-  public var description: String { "stream \(rawValue)" }
+  public var description: String { "stream \(text)" }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// One client's interest in the topics of a pattern.
-public struct SubscriptionID: Hashable, Comparable, Sendable, RawRepresentable, CustomStringConvertible {
+public struct SubscriptionID: Hashable, Comparable, Sendable, GivenID, CustomStringConvertible {
   public let rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
-  public var description: String { "subscription \(rawValue)" }
+  public var description: String { "subscription \(text)" }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// A memfd of the pool, through all its lives.
-public struct SegmentID: Hashable, Comparable, Sendable, RawRepresentable, CustomStringConvertible {
+public struct SegmentID: Hashable, Comparable, Sendable, GivenID, CustomStringConvertible {
   public let rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
-  public var description: String { "segment \(rawValue)" }
+  public var description: String { "segment \(text)" }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 

@@ -83,6 +83,6 @@ private struct HandleRow: Encodable {
   /// For people, on one line.
   var text: String {
     let time = TimeOfDay(nanosecondsSince1970: publishTime)
-    return "\(time)  \(topic)  \(stream)  #\(sequence)  \(segment.rawValue).\(epoch)/\(slot)  \(ByteSize(byteCount))"
+    return "\(time)  \(topic)  \(stream)  #\(sequence)  \(segment.text).\(epoch)/\(slot)  \(ByteSize(byteCount))"
   }
 }

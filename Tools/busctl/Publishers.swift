@@ -13,7 +13,7 @@ struct Publishers: AsyncParsableCommand {
     try listing.show(
       snapshot.streams, none: "no publishers",
       columns: [
-        .number("STREAM") { $0.stream.rawValue },
+        .number("STREAM") { $0.stream.text },
         .text("TOPIC") { $0.topic.text },
       ] + snapshot.clientsByID.fields(\.client) + [
         .number("MESSAGES") { $0.lastSequence },

@@ -15,13 +15,13 @@ struct Segments: AsyncParsableCommand {
     try listing.show(
       snapshot.segments, none: "no segments: the whole pool is free",
       columns: [
-        .text("SEGMENT") { "\($0.segment.rawValue).\($0.epoch)" },
+        .text("SEGMENT") { "\($0.segment.text).\($0.epoch)" },
         .text("STATE") { $0.state.rawValue },
         .text("SINCE") { "\(age($0.stateNanosecondsAgo)) ago" },
         .number("SIZE") { ByteSize($0.capacity) },
         .number("MESSAGES") { $0.messages },
         .text("TOPIC") { $0.topic.text },
-        .number("STREAM") { $0.stream.rawValue },
+        .number("STREAM") { $0.stream.text },
         .number("HOLDERS") { holders[$0.segment]?.count ?? 0 },
       ])
   }

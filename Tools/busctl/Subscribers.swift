@@ -17,7 +17,7 @@ struct Subscribers: AsyncParsableCommand {
     try listing.show(
       snapshot.subscriptions, none: "no subscribers",
       columns: [
-        .number("SUBSCRIPTION") { $0.subscription.rawValue },
+        .number("SUBSCRIPTION") { $0.subscription.text },
         .text("PATTERN") { $0.pattern.text },
       ] + snapshot.clientsByID.fields(\.client) + [
         .number("BACKLOG") { $0.observes ? "observes" : "\($0.backlogMessages)" },

@@ -6,18 +6,19 @@ struct Why: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tells why a segment is in the pool: who leased it, and who holds it since when.")
 
-  @Argument(help: ArgumentHelp("The segment, by its number, or by number and epoch as in 12.3.", valueName: "segment"))
+  @Argument(
+    help: ArgumentHelp(
+      "The segment as listings show it, as in 12@6c90f.3; all behind the number may be left out.", valueName: "segment")
+  )
   var wanted: WantedSegment
 
   @OptionGroup var listing: ListingOptions
 
   func run() async throws {
     let snapshot = try await listing.inspect(as: "why")
-    guard let segment = snapshot.segments.first(where: { $0.segment == wanted.id }) else {
-      throw Failure("there is no \(wanted.id) in the pool: 'busctl segments' lists those there are")
-    }
+    let segment = try wanted.find(in: snapshot.segments)
     if let epoch = wanted.epoch, epoch != segment.epoch {
-      throw Failure("\(wanted.id) is in epoch \(segment.epoch) now, not \(epoch): its memory has been used anew")
+      throw Failure("\(segment.segment) is in epoch \(segment.epoch) now, not \(epoch): its memory has been used anew")
     }
     let reasons = Reasons(of: segment, in: snapshot)
     try Console.print(listing.json ? JSON.pretty(reasons) : reasons.text)
@@ -31,10 +32,24 @@ struct WantedSegment: ExpressibleByArgument {
 
   init?(argument: String) {
     let parts = argument.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let id = parts.first.flatMap({ UInt64($0) }) else { return nil }
-    self.id = SegmentID(rawValue: id)
+    guard let id = parts.first.flatMap({ SegmentID(text: String($0)) }) else { return nil }
+    self.id = id
     epoch = parts.count == 1 ? nil : UInt32(parts[1])
     if parts.count > 1, epoch == nil { return nil }
+  }
+
+  /// The segment with this id; or the one with this number, if just one life of the node gave that.
+  func find(in segments: [SegmentRow]) throws -> SegmentRow {
+    if let segment = segments.first(where: { $0.segment == id }) { return segment }
+    let alike = segments.filter { id.rawValue == UInt64($0.segment.number) }
+    guard let segment = alike.first else {
+      throw Failure("there is no \(id) in the pool: 'busctl segments' lists those there are")
+    }
+    guard alike.count == 1 else {
+      let names = alike.map(\.segment.text).joined(separator: " and ")
+      throw Failure("there are \(names) in the pool: say which, as some outlived the node that named them")
+    }
+    return segment
   }
 }
 
@@ -72,7 +87,7 @@ private struct Reasons: Encodable {
   var text: String {
     let publisher = publisher.map { "\($0.client) (\(EscapedText.line($0.name)), pid \($0.processID))" }
     return """
-      segment    \(segment.segment.rawValue).\(segment.epoch)
+      segment    \(segment.segment.text).\(segment.epoch)
       state      \(segment.state) for \(age(segment.stateNanosecondsAgo))
       holds      \(counted(segment.messages, "message")) of \(segment.topic), \(segment.stream)
       size       \(ByteSize(segment.capacity)) of the pool
