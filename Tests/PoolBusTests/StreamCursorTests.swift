@@ -261,6 +261,12 @@ struct TestStream {
     commit(reservation, in: segment)
   }
 
+  /// A slot that can't be.
+  func publishNonsense(in segment: Segment) throws {
+    let room = try #require(segment.writer.reserve(byteCount: 8))
+    segment.writer.commit(room, byteCount: 8, sequence: 0, publishTime: 0, elementStride: 0)
+  }
+
   mutating func commit(_ reservation: Reservation, in segment: Segment) {
     segment.writer.commit(
       reservation, byteCount: 8, sequence: nextSequence, publishTime: 0, elementStride: 0)

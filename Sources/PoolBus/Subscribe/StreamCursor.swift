@@ -213,8 +213,11 @@ struct StreamCursor {
 
   /// Moves past what ``look()`` found corrupt.
   mutating func skipCorrupt(at index: Int?) {
-    if let index { finish(index) }
+    isSettled = false
     takesAny = true
+    guard let index else { return }
+    // Its publisher may begin the next life without a word of the node, so nobody else would tell of that.
+    if segments[index].isRenewable { segments[index].letGo() } else { finish(index) }
   }
 
   private mutating func advance(to sequence: UInt64) {
