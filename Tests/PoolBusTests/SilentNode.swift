@@ -13,14 +13,18 @@ final class SilentNode {
 
   private init(at path: String) throws { listener = try PacketListener.claim(path: path) }
 
-  /// - Parameter body: is given a client of it that does not rejoin.
-  static func with(_ body: (SilentNode, NodeConnection) async throws -> Void) async throws {
+  /// - Parameters:
+  ///   - policy: the client's.
+  ///   - body: is given a client of it.
+  static func with(
+    whenNodeLost policy: NodeLossPolicy = .fail, _ body: (SilentNode, NodeConnection) async throws -> Void
+  ) async throws {
     let directory = FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let node = try SilentNode(at: "\(directory)/node.sock")
     let configuration = BusConfiguration(
-      socketPath: "\(directory)/node.sock", embeddedNode: nil, whenNodeLost: .fail)
+      socketPath: "\(directory)/node.sock", embeddedNode: nil, whenNodeLost: policy)
     let finder = NodeFinder(configuration)
     let client = try NodeConnection(
       socket: try finder.join(), transport: InProcessTransport(), finder: finder, configuration: configuration)
@@ -43,6 +47,30 @@ final class SilentNode {
     _ = try client?.send(unsafe span.bytes)
   }
 
+  /// Ends the client's connection. It can make another, but is not let in any more.
+  func hangUp() { client = nil }
+
+  /// Returns when the client has made another connection.
+  func accept() async throws {
+    while client == nil {
+      client = try listener.accept()
+      await Task.yield()
+    }
+  }
+
+  /// Ends the client's connection, and each that it makes until it has given up.
+  ///
+  /// - Returns: how many those were.
+  func hangUp(until hasGivenUp: () -> Bool) async throws -> Int {
+    client = nil
+    var count = 0
+    while !hasGivenUp() {
+      if try listener.accept() != nil { count += 1 }
+      await Task.yield()
+    }
+    return count
+  }
+
   /// Waits until the client has said something more.
   func hear() async throws {
     var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
@@ -54,5 +82,16 @@ final class SilentNode {
       try Task.checkCancellation()
       await Task.yield()
     }
+  }
+}
+
+extension Publisher {
+  /// A publisher of a client of a silent node, which it can't have asked for.
+  static func silent(_ client: NodeConnection, whenFull: FullPolicy) throws -> Publisher {
+    let core = PublisherCore(
+      topic: try TopicName("a"), stream: StreamID(rawValue: 1), limit: 1 << 20,
+      options: PublisherOptions(whenFull: whenFull), node: client, announcer: try client.membership.announcer())
+    client.loop.add(core)
+    return Publisher(core)
   }
 }

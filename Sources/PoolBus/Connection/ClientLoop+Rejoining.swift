@@ -31,10 +31,10 @@ extension ClientLoop {
     }
   }
 
-  /// When to look for the node next: soon at first.
+  /// When to look for the node next: soon at first. It is over when a node has let the client in.
   struct Search {
     private static let shortest: UInt64 = 2_000_000
-    private static let longest: UInt64 = 100_000_000
+    static let longest: UInt64 = 100_000_000
 
     let start: UInt64
     private(set) var next: UInt64
@@ -53,35 +53,33 @@ extension ClientLoop {
 
   // MARK: - Without a node
 
-  /// - Returns: whether the client goes on without a node for a while.
-  func nodeIsGone() -> Bool {
+  /// - Returns: since when the client is without a node; nil if it does not go on without one.
+  func nodeIsGone() -> UInt64? {
     let now = Clock.monotonicNanoseconds
-    let (goesOn, isFirst, answers, publishers, subscriptions) = state.withLock { state in
-      guard rejoins.isWanted, !state.isStopping, !state.isClosed else {
-        return (false, false, [Answer](), [PublisherCore](), [SubscriptionCore]())
-      }
+    let (since, answers, publishers, subscriptions) = state.withLock {
+      state -> (UInt64?, [Answer], [PublisherCore], [SubscriptionCore]) in
+      guard rejoins.isWanted, !state.isStopping, !state.isClosed else { return (nil, [], [], []) }
       state.connection = nil
       state.outbox = PacketOutbox()
       state.deferred = []
       // What can't be asked again is answered.
       let ended = state.answers.filter { $0.value.bytes == nil }
       for request in ended.keys { state.answers[request] = nil }
-      var isFirst = false
-      if case .rejoining(let since) = state.phase {
-        state.phase = .gone(since: since)
-      } else {
-        isFirst = true
-        state.phase = .gone(since: now)
-      }
-      return (
-        true, isFirst, Array(ended.values), Array(state.publishers.values), Array(state.subscriptions.values)
-      )
+      let since = if case .rejoining(let since) = state.phase { since } else { now }
+      state.phase = .gone(since: since)
+      return (since, Array(ended.values), Array(state.publishers.values), Array(state.subscriptions.values))
     }
     for answer in answers { answer.fail(BusError.nodeLost) }
     for publisher in publishers { publisher.nodeIsGone() }
     for subscription in subscriptions { subscription.nodeIsGone() }
-    if isFirst { membership.tell(.lost) }
-    return goesOn
+    if since == now { membership.tell(.lost) }
+    return since
+  }
+
+  /// Who waits for a lease no longer than until now is told that there is no node: nobody else looks at the time.
+  func giveUpOverdue() {
+    let now = Clock.monotonicNanoseconds
+    for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.giveUpOverdue(now: now) }
   }
 
   /// Looks for the node if it is time to.
@@ -89,7 +87,6 @@ extension ClientLoop {
   /// - Returns: the connection to a new one; nil if there is none yet.
   func findNode(_ search: inout Search) -> Connection? {
     let now = Clock.monotonicNanoseconds
-    for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.giveUpOverdue(now: now) }
     guard now >= search.next else { return nil }
     guard let socket = finder.findAgain(mayStart: membership.welcome?.isEmbedded == true) else {
       search.failed(at: now)

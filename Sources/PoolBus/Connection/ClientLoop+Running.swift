@@ -34,7 +34,7 @@ extension ClientLoop {
         var (hasNews, isRung) = (false, false)
         let timeout =
           mayHaveHandles
-          ? 0 : timeout(recheck: doorbells.recheckInterval, search: connection == nil ? search : nil)
+          ? 0 : timeout(recheck: doorbells.recheckInterval, search: search, isConnected: connection != nil)
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready in
           if ready.token == Token.wake { executor.clear() }
           if ready.token == Token.node { hasNews = true }
@@ -47,14 +47,20 @@ extension ClientLoop {
         }
         if hasNews, let current = connection, let error = try receive(from: current, into: &buffer, doorbells) {
           loss = error
-          guard error == .nodeLost, nodeIsGone() else { break loop }
+          guard error == .nodeLost, let since = nodeIsGone() else { break loop }
           try? poller.remove(current.socket.raw)
           connection = nil
           waitsToSend = false
-          search = Search(start: search?.start ?? Clock.monotonicNanoseconds)
+          if search?.start == since {
+            // Whoever hangs up without a welcome is no node: the search goes on, and no faster.
+            search?.failed(at: Clock.monotonicNanoseconds)
+          } else {
+            search = Search(start: since)
+          }
         }
         if search != nil, connection != nil, state.withLock({ $0.phase == .joined }) { search = nil }
         if let search, hasSearchedEnough(search) || state.withLock({ $0.isClosed }) { break loop }
+        if search != nil { giveUpOverdue() }
         if var looking = search, connection == nil {
           connection = findNode(&looking)
           search = looking
@@ -98,9 +104,11 @@ extension ClientLoop {
   }
 
   /// How long to wait for something to happen; nil for ever.
-  private func timeout(recheck: UInt64?, search: Search?) -> UInt64? {
+  private func timeout(recheck: UInt64?, search: Search?, isConnected: Bool) -> UInt64? {
     guard executor.isIdle else { return 0 }
     guard let search else { return recheck }
+    // Whoever has accepted the connection may never answer: the time is looked at all the same.
+    if isConnected { return min(recheck ?? .max, Search.longest) }
     let now = Clock.monotonicNanoseconds
     return min(recheck ?? .max, search.next > now ? search.next - now : 0)
   }

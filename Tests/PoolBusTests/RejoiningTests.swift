@@ -1,0 +1,45 @@
+import Testing
+
+@testable import PoolBus
+
+/// Who is found at the socket when the node is gone need not be a node, and need not answer.
+@Suite struct RejoiningTests {
+  @Test(.timeLimit(.minutes(1))) func aLoanGivesUpInTimeAlsoIfWhoAcceptedDoesNotAnswer() async throws {
+    try await SilentNode.with(whenNodeLost: .rejoin(within: nil)) { node, client in
+      let publisher = try Publisher.silent(client, whenFull: .wait(timeout: .zero))
+      node.hangUp()
+      try await node.accept()
+      await #expect(throws: BusError.nodeLost) { _ = try await publisher.loan(byteCount: 8).byteCount }
+      client.closeAll()
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theSearchEndsInTimeAlsoIfWhoAcceptedDoesNotAnswer() async throws {
+    try await SilentNode.with(whenNodeLost: .rejoin(within: .milliseconds(200))) { node, client in
+      var events = client.membership.events.makeAsyncIterator()
+      node.hangUp()
+      var told: [NodeEvent] = []
+      while let event = await events.next(isolation: nil) { told.append(event) }
+      #expect(told == [.lost, .gaveUp(.nodeLost)])
+    }
+  }
+
+  /// As rarely as where nobody accepts.
+  @Test(.timeLimit(.minutes(1))) func whoHangsUpAtOnceIsAskedEverMoreRarely() async throws {
+    try await SilentNode.with(whenNodeLost: .rejoin(within: .milliseconds(300))) { node, client in
+      let count = try await node.hangUp { client.loop.state.withLock { $0.loss != nil } }
+      #expect(count < 20)
+    }
+  }
+
+  @Test func aSearchIsEverMoreRarelyTried() {
+    var search = ClientLoop.Search(start: 1_000)
+    #expect(search.next == 1_000)
+    var pauses: [UInt64] = []
+    for _ in 1...10 {
+      search.failed(at: 5_000)
+      pauses.append(search.next - 5_000)
+    }
+    #expect(pauses == pauses.sorted() && pauses[0] < pauses[1] && pauses.last == ClientLoop.Search.longest)
+  }
+}
