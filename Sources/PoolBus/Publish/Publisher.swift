@@ -103,11 +103,15 @@ public final class Publisher: Sendable {
   private func room<Room: Sendable>(
     for wish: PublisherCore.Wish, _ reserve: (SegmentWriter) -> Room?
   ) async throws -> (LeasedSegment, Room) {
+    // Of the whole loan, however often it has to ask.
+    var deadline: UInt64?
     while true {
       switch try core.attempt(wish, reserve) {
       case .reserved(let segment, let room): return (segment, room)
       case .awaitsReaders: await letReadersRun(for: wish)
-      case .awaits(let request, let isOwn): try await core.awaitLease(request, isOwn: isOwn)
+      case .awaits(let request, let isOwn):
+        deadline = deadline ?? core.deadline
+        try await core.awaitLease(request, isOwn: isOwn, until: deadline)
       }
     }
   }

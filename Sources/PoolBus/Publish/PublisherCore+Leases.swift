@@ -8,6 +8,8 @@ import Vocabulary
 struct LeaseRequest {
   var lane: Lane.Kind
   var capacity: Int
+  /// No loan has asked for it.
+  var isAhead = false
   /// For a stream that could do with the segments that it has.
   var isToGrow: Bool
 }
@@ -16,9 +18,11 @@ struct LeaseWaiter {
   var token: UInt64
   var request: UInt64
   var isOwn: Bool
-  /// When it gives up if there is no node by then; with one, the node tells.
+  /// When its loan gives up, if somebody says that there is nothing to be had: the node, or that there is none by then.
   var deadline: UInt64?
   var continuation: CheckedContinuation<Void, any Error>
+
+  func isOverdue(at now: UInt64) -> Bool { deadline.map { $0 <= now } ?? false }
 }
 
 extension PublisherCore {
@@ -59,14 +63,16 @@ extension PublisherCore {
   }
 
   func leaseRefused(_ request: UInt64, _ error: BusError) {
-    let waiting = state.withLock { state in
-      if let refused = state.requests.removeValue(forKey: request), refused.isToGrow {
-        state[refused.lane].sizing.shrink(now: Clock.monotonicNanoseconds, limit: limit)
-      }
-      return state.takeWaiting()
+    let now = Clock.monotonicNanoseconds
+    let (refused, waiting) = state.withLock { state in
+      let refused = state.requests.removeValue(forKey: request)
+      if let refused, refused.isToGrow { state[refused.lane].sizing.shrink(now: now, limit: limit) }
+      return (refused, state.takeWaiting())
     }
+    // One that was ahead of need may have been for more, and one that its loan has cancelled says nothing of memory.
+    let isForAll = if case .poolExhausted = error { refused?.isAhead == false } else { false }
     for waiter in waiting {
-      if waiter.request == request && waiter.isOwn {
+      if waiter.request == request && (waiter.isOwn || isForAll && waiter.isOverdue(at: now)) {
         waiter.continuation.resume(throwing: error)
       } else {
         // Somebody else's wish, or a lease ahead, was refused: ask for one's own.
@@ -88,9 +94,10 @@ extension PublisherCore {
 
   // MARK: - Waiting
 
-  func awaitLease(_ request: UInt64, isOwn: Bool) async throws {
+  /// - Parameter deadline: the loan's, see ``deadline``. A lease that it asks for anew, when another's that it had waited
+  ///   for is refused, the node gives all the time again: a loan takes less than twice its time.
+  func awaitLease(_ request: UInt64, isOwn: Bool, until deadline: UInt64?) async throws {
     let token = node.nextRequest()
-    let deadline = deadline
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         let isOver = state.withLock { state in

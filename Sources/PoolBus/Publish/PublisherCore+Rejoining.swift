@@ -45,14 +45,14 @@ extension PublisherCore {
   /// While there is no node, nobody else looks at the time.
   func giveUpOverdue(now: UInt64) {
     let overdue = state.withLock { state in
-      let overdue = state.waiting.filter { $0.deadline.map { $0 <= now } ?? false }
-      if !overdue.isEmpty { state.waiting.removeAll { $0.deadline.map { $0 <= now } ?? false } }
+      let overdue = state.waiting.filter { $0.isOverdue(at: now) }
+      if !overdue.isEmpty { state.waiting.removeAll { $0.isOverdue(at: now) } }
       return overdue
     }
     for waiter in overdue { waiter.continuation.resume(throwing: BusError.nodeLost) }
   }
 
-  /// When who begins to wait now gives up if there is no node that says so.
+  /// When a loan that begins to wait now gives up.
   var deadline: UInt64? {
     guard case .wait(let timeout?) = whenFull else { return nil }
     return Clock.monotonicNanoseconds.addingClamped(timeout.wholeNanoseconds)

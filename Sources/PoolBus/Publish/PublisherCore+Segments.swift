@@ -93,7 +93,7 @@ extension PublisherCore {
     _ capacity: Int, _ minimum: Int, _ kind: Lane.Kind, isAhead: Bool, isToGrow: Bool = false, in state: inout State
   ) -> UInt64 {
     let id = node.nextRequest()
-    state.requests[id] = LeaseRequest(lane: kind, capacity: capacity, isToGrow: isToGrow)
+    state.requests[id] = LeaseRequest(lane: kind, capacity: capacity, isAhead: isAhead, isToGrow: isToGrow)
     node.requestLease(
       RequestLease(
         request: id, stream: stream, capacity: UInt64(capacity), isAhead: isAhead, minimum: UInt64(minimum)),
