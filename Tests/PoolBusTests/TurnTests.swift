@@ -34,6 +34,34 @@ struct TurnTests {
     }
   }
 
+  @Test("The end is not told before all is read, whichever streams end first", arguments: [false, true])
+  func nothingIsMissedBehindAStreamThatEnds(isTurnOver: Bool) throws {
+    let (quiet, ended, unread) = (try TestStream(), try endedStream(), try unreadStream())
+    var state = SubscriptionCore.State()
+    state.ended = .nodeLost
+    if isTurnOver {
+      state.cursors = [ended, unread, quiet.cursor]
+      (state.turn, state.patrol) = (1, 1)
+    } else {
+      state.cursors = [quiet.cursor, ended, unread]
+    }
+    let message = try state.search(1, others: .max, isTurnOver: isTurnOver)
+    #expect(message?.slot.sequence == 1)
+    #expect(throws: BusError.nodeLost) { try state.search(1, others: .max, isTurnOver: false)?.count }
+  }
+
+  private func endedStream() throws -> StreamCursor {
+    var stream = try TestStream()
+    stream.cursor.end()
+    return stream.cursor
+  }
+
+  private func unreadStream() throws -> StreamCursor {
+    var stream = try TestStream()
+    stream.publish(in: try stream.lease())
+    return stream.cursor
+  }
+
   private func next(from subscriber: Subscriber) async throws -> String? {
     guard let sample = try await subscriber.next() else { return nil }
     return sample.topic.text

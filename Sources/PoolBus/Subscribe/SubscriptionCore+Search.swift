@@ -70,6 +70,9 @@ extension SubscriptionCore.State {
       return nil
     case .finished:
       let cursor = cursors.remove(at: index)
+      // Those behind it move up: none is to be missed, lest the end be told before all is read.
+      if patrol > index { patrol -= 1 }
+      if turn > index { turn -= 1 }
       if cursor.mayReturn { departed.add(cursor) }
       return nil
     }
