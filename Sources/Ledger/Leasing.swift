@@ -7,21 +7,25 @@ extension Ledger {
   ///
   /// - Parameters:
   ///   - id: the node's number for the request, never used before.
-  ///   - minimum: bytes that will do while memory is short; the segment then has a multiple of them. Nil for `capacity`.
+  ///   - minimum: bytes that will do while memory is short, or never enough; the segment then has a multiple of them. Nil
+  ///     for `capacity`.
   ///   - isAhead: it is not needed yet. Nothing is evicted for it and it does not wait, whatever the publisher's policy.
   public mutating func requestLease(
     _ id: UInt64, stream: StreamID, capacity: UInt64, minimum: UInt64? = nil, isAhead: Bool = false, now: UInt64
   ) -> [LedgerAction] {
     guard let record = streams[stream], !record.isClosed, capacity > 0 else { return [] }
     let limit = mostBytes(of: record)
-    guard capacity <= limit else { return [.refuse(lease: id, .tooLarge(limit: limit))] }
+    let minimum = isAhead ? capacity : max(min(minimum ?? capacity, capacity), 1)
+    guard minimum <= limit else { return [.refuse(lease: id, .tooLarge(limit: limit))] }
     let policy = isAhead ? .fail : record.whenFull
     var deadline: UInt64?
     if case .wait(let timeout?) = policy { deadline = now.addingClamped(timeout.wholeNanoseconds) }
     waiting.append(
       WaitingLease(
-        id: id, stream: stream, topic: record.topic, capacity: capacity,
-        minimum: isAhead ? capacity : max(min(minimum ?? capacity, capacity), 1), policy: policy, deadline: deadline))
+        id: id, stream: stream, topic: record.topic,
+        // A publisher that comes from a larger node's pool does not know this one's size.
+        capacity: capacity <= limit ? capacity : limit / minimum * minimum, minimum: minimum, policy: policy,
+        deadline: deadline))
     return settle([], now: now)
   }
 

@@ -54,6 +54,18 @@ import Vocabulary
     #expect(world.refused[lease] == .tooLarge(limit: world.pages(4)))
   }
 
+  /// A publisher of a larger node's may ask for more than there ever is.
+  @Test func whereThereIsLessASmallerSegmentWillDo() {
+    var world = World(pages: 5)
+    let stream = world.publisher("a")
+    let lease = world.ask(stream, pages: 8, minimum: 2)
+    #expect(world.granted[lease] != nil && world.usage.leased == world.pages(4))
+    let ahead = world.ask(stream, pages: 8, minimum: 2, isAhead: true)
+    #expect(world.refused[ahead] == .tooLarge(limit: world.pages(5)))
+    let large = world.ask(stream, pages: 8, minimum: 6)
+    #expect(world.refused[large] == .tooLarge(limit: world.pages(5)))
+  }
+
   @Test func evictOldestTakesItsOwnTopicsOldestAndNoMoreThanItNeeds() throws {
     var world = World(pages: 6)
     let (a, b) = (world.subscriber("a"), world.subscriber("b"))

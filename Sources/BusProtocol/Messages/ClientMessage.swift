@@ -95,7 +95,8 @@ public struct RequestLease: Hashable, Sendable {
   public var capacity: UInt64
   /// Not needed yet: nothing is evicted for it, and it does not wait.
   public var isAhead: Bool
-  /// Bytes that will do while memory is short: the segment then has a multiple of them. From 1 to ``capacity``.
+  /// Bytes that will do while memory is short, or never enough: the segment then has a multiple of them. From 1 to
+  /// ``capacity``.
   public var minimum: UInt64
 
   /// - Parameter minimum: nil for no fewer than `capacity`.

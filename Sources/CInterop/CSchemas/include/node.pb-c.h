@@ -322,7 +322,7 @@ struct  Poolbus__RequestLease
    */
   protobuf_c_boolean ahead;
   /*
-   * bytes that will do while memory is short; 0 for no fewer than capacity
+   * bytes that will do while memory is short, or never enough; 0 for no fewer than capacity
    */
   uint64_t minimum;
 };
