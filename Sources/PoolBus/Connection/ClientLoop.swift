@@ -47,6 +47,19 @@ final class ClientLoop: Sendable {
       connection.socket.shutDown()
       return true
     }
+
+    /// Says something to the node; while rejoining, behind what the node is told then. With no node, nothing: what this
+    /// client has will be told to the next one as it is then.
+    ///
+    /// - Returns: as ``transmit(_:descriptor:)``.
+    mutating func say(_ bytes: [UInt8]) -> Bool {
+      switch phase {
+      case .joined where loss == nil: return transmit(bytes, descriptor: nil)
+      case .rejoining: deferred.append(bytes)
+      case .joined, .gone: break
+      }
+      return false
+    }
   }
 
   /// What takes the node's answer to a request: true when it is complete.
@@ -95,25 +108,11 @@ final class ClientLoop: Sendable {
     executor.wakeUp()
   }
 
-  /// - Parameter descriptor: borrowed for the call; the node gets its own.
-  func send(_ message: ClientMessage, descriptor: CInt? = nil) {
+  func send(_ message: ClientMessage) {
     // Without limits of the user's choosing in it, a message is within the protocol's bounds.
-    if let bytes = try? message.encoded() { send(bytes, descriptor: descriptor) }
-  }
-
-  private func send(_ bytes: [UInt8], descriptor: CInt?) {
-    let (isLost, waits) = state.withLock { state in
-      switch state.phase {
-      case .joined where state.loss == nil:
-        return (state.transmit(bytes, descriptor: descriptor), !state.outbox.isEmpty)
-      case .rejoining: state.deferred.append(bytes)
-      // What this client has will be told to the next node as it is then.
-      case .joined, .gone: break
-      }
-      return (false, false)
-    }
+    guard let bytes = try? message.encoded() else { return }
     // The loop sees the loss itself, and waits for room.
-    if isLost || waits { executor.wakeUp() }
+    if state.withLock({ $0.say(bytes) || !$0.outbox.isEmpty }) { executor.wakeUp() }
   }
 
   /// Sends a request and waits for its answer; `take` runs on the loop's thread before the next packet is read, and
@@ -205,9 +204,12 @@ final class ClientLoop: Sendable {
     return isGone
   }
 
-  func removeSubscription(_ id: SubscriptionID) {
+  /// Both at a time: of a subscription that the next node is told of in between, it would never hear that it is closed.
+  func closeSubscription(_ id: SubscriptionID) {
+    let bytes = try? ClientMessage.unsubscribe(id).encoded()
     let gone = state.withLock { state in
       state.closed.append(id)
+      if let bytes { _ = state.say(bytes) }
       return state.subscriptions.removeValue(forKey: id)
     }
     _ = consume gone

@@ -110,10 +110,7 @@ final class NodeConnection: Sendable {
 
   func closePublisher(_ stream: StreamID) -> Bool { loop.closePublisher(stream) }
 
-  func closeSubscription(_ subscription: SubscriptionID) {
-    loop.send(.unsubscribe(subscription))
-    loop.removeSubscription(subscription)
-  }
+  func closeSubscription(_ subscription: SubscriptionID) { loop.closeSubscription(subscription) }
 
   /// Closes every publisher and subscriber.
   func closeAll() { loop.closeAll() }
