@@ -267,6 +267,21 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, -1, .min]) func whoAsksForNoLookGetsOne(looks: Int) async throws {
+    try await withBus { bus in
+      let subscriber = try await bus.subscriber(to: "a")
+      let publisher = try await bus.publisher(for: "a")
+      for sequence: UInt64 in 1...2 {
+        try await publisher.publish(copying: [1])
+        #expect(try await nextBytes(subscriber)?.sequence == sequence)
+        // In a segment that it reads already.
+        #expect(try subscriber.tryNext(looks: looks) == nil)
+      }
+      try await publisher.publish(copying: [1])
+      #expect(try subscriber.tryNext(looks: looks)?.sequence == 3)
+    }
+  }
+
   @Test func closingASubscriberEndsItsWait() async throws {
     try await withBus { bus in
       let subscriber = try await bus.subscriber(to: "a")

@@ -70,9 +70,10 @@ public final class Subscriber: Sendable {
 
   /// The next message if one is there, or nil. Never waits. Throws as ``next()``, and ``BusError/closed``.
   ///
-  /// - Parameter looks: how often to look before saying that none is there: cheaper, for who spins, than as many calls.
+  /// - Parameter looks: how often to look before saying that none is there, but once at least: cheaper, for who spins,
+  ///   than as many calls.
   public func tryNext(looks: Int = 1) throws(BusError) -> Sample? {
-    var remaining = looks
+    var remaining = max(looks, 1)
     while true {
       if let message = try core.take(looks: remaining) { return Sample(message) }
       remaining -= SubscriptionCore.mostLooks
