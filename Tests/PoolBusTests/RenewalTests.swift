@@ -172,27 +172,39 @@ import Testing
   /// Two threads of which ThreadSanitizer tells if they are not kept apart: what a warm lease begins anew, others look at.
   @Test func aWarmLeaseBeginsWhileRoomIsMade() async throws {
     try await SilentNode.with { _, client in
-      let core = PublisherCore(
-        topic: try TopicName("a"), stream: StreamID(rawValue: 1), limit: 1 << 20, options: PublisherOptions(),
-        node: client, announcer: try client.membership.announcer())
+      let publisher = try Publisher.silent(client, whenFull: .wait(timeout: nil))
+      let core = publisher.core
       let file = try SegmentFile.create(id: SegmentID(rawValue: 1), capacity: 64 << 10)
-      func grant(_ epoch: UInt32, _ descriptor: consuming OwnedDescriptor? = nil) {
-        core.state.withLock { state in
-          state.requests[UInt64(epoch)] = LeaseRequest(lane: .small, capacity: file.capacity, isToGrow: false)
-        }
-        core.leaseGranted(
-          LeaseGranted(
-            request: UInt64(epoch), stream: core.stream, segment: SegmentIdentity(id: file.id, epoch: epoch),
-            capacity: UInt64(file.capacity), warm: epoch > 1, isShort: false), descriptor: descriptor)
-      }
-      grant(1, try OwnedDescriptor.duplicating(file.raw))
+      core.grant(file, 1, try OwnedDescriptor.duplicating(file.raw))
       let wish = try core.wish(byteCount: 8, alignment: 64, attributes: .none)
       let making = Task.detached {
         for _ in 1...10_000 { core.state.withLock { core.makeRoom(for: wish, in: &$0) } }
       }
-      for epoch in 2...1_000 as ClosedRange<UInt32> { grant(epoch) }
+      for epoch in 2...1_000 as ClosedRange<UInt32> {
+        core.giveBack()
+        core.grant(file, epoch)
+      }
       await making.value
-      core.close()
+      let epoch = core.state.withLock { $0.held.values.first?.log.identity.epoch }
+      #expect(epoch == 1_000)
+      publisher.close()
+    }
+  }
+
+  /// Whatever a node says, who writes a loan keeps its room.
+  @Test func aWarmLeaseOfWhatIsWrittenToIsNone() async throws {
+    try await SilentNode.with { _, client in
+      let publisher = try Publisher.silent(client, whenFull: .fail)
+      let file = try SegmentFile.create(id: SegmentID(rawValue: 1), capacity: 64 << 10)
+      publisher.core.grant(file, 1, try OwnedDescriptor.duplicating(file.raw))
+      guard let loan = try publisher.tryLoan(byteCount: 8) else {
+        Issue.record("there is no room")
+        return
+      }
+      publisher.core.grant(file, 2)
+      let failure = failure(publishing: loan)
+      #expect(failure == nil)
+      publisher.close()
     }
   }
 
@@ -269,6 +281,20 @@ import Testing
         #expect(try await nextBytes(subscriber)?.bytes.count == 50_000)
       }
     }
+  }
+}
+
+extension PublisherCore {
+  /// As if it had asked for the segment and the node had granted it; warm without a descriptor.
+  fileprivate func grant(_ file: borrowing SegmentFile, _ epoch: UInt32, _ descriptor: consuming OwnedDescriptor? = nil)
+  {
+    let isWarm = descriptor == nil
+    let request = LeaseRequest(lane: .small, capacity: file.capacity, isToGrow: false)
+    state.withLock { $0.requests[UInt64(epoch)] = request }
+    leaseGranted(
+      LeaseGranted(
+        request: UInt64(epoch), stream: stream, segment: SegmentIdentity(id: file.id, epoch: epoch),
+        capacity: UInt64(file.capacity), warm: isWarm, isShort: false), descriptor: descriptor)
   }
 }
 

@@ -29,7 +29,9 @@ extension PublisherCore {
   func leaseGranted(_ granted: LeaseGranted, descriptor: consuming OwnedDescriptor?) {
     let segment: LeasedSegment
     let (held, lane) = state.withLock { state in
-      (state.held[granted.segment.id], state.requests[granted.request]?.lane ?? .small)
+      let held = state.held[granted.segment.id]
+      // What was not given back can't come again: loans of it may be out.
+      return (held?.isSealed == true ? held : nil, state.requests[granted.request]?.lane ?? .small)
     }
     if granted.warm, let held {
       segment = held
