@@ -95,7 +95,7 @@ let package = Package(
 
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swiftSettings),
     .testTarget(name: "VocabularyTests", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: swiftSettings),
+    .testTarget(name: "PlatformTests", dependencies: ["CPeer", "Platform"], swiftSettings: swiftSettings),
     .testTarget(name: "PooledMemoryTests", dependencies: ["PooledMemory"], swiftSettings: swiftSettings),
     .testTarget(name: "LedgerTests", dependencies: ["Ledger", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(

@@ -84,8 +84,9 @@ public struct PacketListener: ~Copyable, Sendable {
   public static func adopt(_ socket: consuming OwnedDescriptor) throws(SocketError) -> PacketListener {
     var room = [CChar](repeating: 0, count: PacketSocket.maximumPathByteCount + 1)
     // SAFETY: the call writes a text with its zero, and no more than there is room for.
+    // It listens once more, as clients see the process that did so last: by that they know whether their node lives.
     guard unsafe poolbus_is_packet_listener(socket.raw, &room, room.count) == 1,
-      poolbus_set_non_blocking(socket.raw) == 0
+      poolbus_set_non_blocking(socket.raw) == 0, listen(socket.raw, SOMAXCONN) == 0
     else { throw .notAListener(descriptor: socket.raw) }
     let path = String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     return PacketListener(path: path, followsAnother: false, descriptor: socket, file: nil)

@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +70,17 @@ pid_t poolbus_peer_fork_idle_child(void) {
   close(1);
   close(2);
   for (;;) pause();
+}
+
+int poolbus_peer_listen_as_child(int descriptor) {
+  pid_t child = fork();
+  if (child < 0) return -1;
+  if (child == 0) _exit(listen(descriptor, 1) == 0 ? 0 : 1);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return -1;
+  }
+  return status == 0 ? 0 : -1;
 }
 
 int poolbus_peer_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

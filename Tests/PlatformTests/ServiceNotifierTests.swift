@@ -1,3 +1,4 @@
+import CPeer
 import Glibc
 import Testing
 
@@ -60,6 +61,19 @@ import Testing
     }
     // SAFETY: the kernel copies the path.
     #expect(unsafe access(path, F_OK) == 0)
+  }
+
+  @Test func clientsSeeWhoHasTakenAListenerOver() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("node.sock")
+    let original = try PacketListener.claim(path: path)
+    try #require(poolbus_peer_listen_as_child(original.raw) == 0)
+    let adopted = try PacketListener.adopt(try OwnedDescriptor.duplicating(original.raw))
+    let client = try PacketSocket.connect(to: path)
+    let processID = try client.peerCredentials().processID
+    #expect(processID == getpid())
+    let hasEnded = try client.peerProcess().hasProcessEnded()
+    #expect(!hasEnded && adopted.path == path)
   }
 
   @Test(arguments: ["a pipe", "a stream socket", "a packet socket that does not listen"])

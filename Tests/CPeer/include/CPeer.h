@@ -18,6 +18,9 @@ void poolbus_peer_await_end(pid_t child);
 /// Returns its pid, or -1.
 pid_t poolbus_peer_fork_idle_child(void);
 
+/// Has a child, which is gone then, listen at a bound socket, as a service manager does. Returns 0, or -1.
+int poolbus_peer_listen_as_child(int descriptor);
+
 /// The calling process becomes the parent of its descendants' orphans. Returns 0, or -1.
 int poolbus_peer_adopt_orphans(void);
 
