@@ -23,7 +23,7 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
   case invalidCount(Int)
   /// More bytes were to be published than the loan holds.
   case beyondLoan(byteCount: Int, loaned: Int)
-  /// Attributes that can't be sent; the text names the field.
+  /// Attributes that can't be sent, or that a publisher has written so; the text names the field.
   case invalidAttributes(String)
   /// The publisher, subscriber or bus was closed.
   case closed
@@ -58,7 +58,7 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
     case .invalidCount(let count): "\(count) is not a possible number of bytes or elements"
     case .beyondLoan(let byteCount, let loaned):
       "\(byteCount) bytes can't be published from a loan of \(loaned): loan as much as is needed"
-    case .invalidAttributes(let why): "the attributes can't be sent: \(why)"
+    case .invalidAttributes(let why): "the attributes are invalid: \(why)"
     case .closed: "it was closed; open a new one"
     case .lagged(let lag): "\(lag)"
     case .corruptSegment(let what): "a publisher's segment is corrupt: \(what); the rest of it is skipped"

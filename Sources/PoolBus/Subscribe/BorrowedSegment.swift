@@ -1,3 +1,4 @@
+import BusProtocol
 import PooledMemory
 import Vocabulary
 
@@ -20,6 +21,12 @@ final class BorrowedSegment: Sendable {
   // The count of references is atomic, and its last decrement acquires: all reads are done before the memory is another
   // message's.
   deinit { held.release(reader.identity.epoch) }
+
+  func attributes(of slot: Slot) throws(BusError) -> MessageAttributes {
+    let reader = reader
+    let encoded = reader.attributes(of: slot)
+    do { return try AttributesCodec.decode(encoded) } catch { throw .invalidAttributes("\(error)") }
+  }
 
   /// The cursor moves past it and lets go. Called once.
   static func pass(_ segment: consuming BorrowedSegment) {

@@ -1,4 +1,3 @@
-import BusProtocol
 import PooledMemory
 import Vocabulary
 
@@ -47,15 +46,7 @@ public struct Sample: ~Copyable, Sendable {
   /// What the publisher said about the payload; decoded anew at each call.
   ///
   /// - Throws: ``BusError/invalidAttributes(_:)`` if the publisher wrote nonsense.
-  public func attributes() throws(BusError) -> MessageAttributes {
-    let reader = segment.reader
-    let encoded = reader.attributes(of: slot)
-    do {
-      return try AttributesCodec.decode(encoded)
-    } catch {
-      throw .invalidAttributes("\(error)")
-    }
-  }
+  public func attributes() throws(BusError) -> MessageAttributes { try segment.attributes(of: slot) }
 
   /// The payload as elements of a bit-copyable type, in place.
   ///

@@ -1,4 +1,3 @@
-import BusProtocol
 import PooledMemory
 import Vocabulary
 
@@ -54,13 +53,7 @@ public struct SampleBatch: ~Copyable, Sendable {
 
   /// What the publisher said about a payload. Throws as ``bytes(at:)``, and as ``Sample/attributes()``.
   public func attributes(at index: Int) throws(BusError) -> MessageAttributes {
-    let reader = segment.reader
-    let encoded = reader.attributes(of: try slot(at: index))
-    do {
-      return try AttributesCodec.decode(encoded)
-    } catch {
-      throw .invalidAttributes("\(error)")
-    }
+    try segment.attributes(of: slot(at: index))
   }
 
   private func slot(at index: Int) throws(BusError) -> Slot {
