@@ -10,7 +10,6 @@ public protocol HandleTransport: Sendable {
 
 /// The publishing end: every handle goes to every receiver that subscribed to its prefix. Safe to use from any thread.
 public protocol HandleSender: AnyObject, Sendable {
-  var endpoint: String { get }
   /// Is found at another endpoint from now on. Who has connected already stays until it moves once more.
   func move(to endpoint: String) throws(TransportError)
   /// Sends without waiting. A handle that a receiver has no room for is dropped for that receiver.

@@ -32,7 +32,7 @@ private final class ZeroMQSender: HandleSender {
 
   deinit { socket.close() }
 
-  var endpoint: String { places.withLock { $0.last ?? "" } }
+  private var endpoint: String { places.withLock { $0.last ?? "" } }
 
   func move(to endpoint: String) throws(TransportError) {
     guard self.endpoint != endpoint else { return }

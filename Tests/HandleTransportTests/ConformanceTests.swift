@@ -111,7 +111,6 @@ import Testing
     try early.meet(sender, greeting: "early")
     try sender.move(to: world.endpoint("new"))
     try sender.move(to: world.endpoint("new"))
-    #expect(sender.endpoint == world.endpoint("new"))
     let late = try world.inbox(from: "new", prefixes: [""])
     try late.meet(sender, greeting: "late")
     sender.send("both")
@@ -285,7 +284,6 @@ import Testing
   @Test(arguments: Kind.allCases) func handlesAndBytesAreCounted(kind: Kind) throws {
     let world = try World(kind)
     let sender = try world.sender()
-    #expect(sender.endpoint == world.endpoint())
     #expect(sender.sentCount == 0 && sender.sentByteCount == 0)
     for handle in ["a", "", "bcd"] { sender.send(handle) }
     #expect(sender.sentCount == 3)

@@ -8,7 +8,7 @@ import Testing
   private func holdsNothing(_ publisher: Publisher) -> Bool {
     publisher.core.state.withLock { state in
       state.held.isEmpty
-        && [Lane.Kind.small, .large].allSatisfy { kind in
+        && Lane.Kind.allCases.allSatisfy { kind in
           state[kind].current == nil && state[kind].resting.isEmpty && state[kind].ahead.isEmpty
         }
     }

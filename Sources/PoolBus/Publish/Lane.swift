@@ -6,7 +6,7 @@ import PooledMemory
 /// Small messages share segments. A large one has a segment of its own; if such come one after the other, a few share, and
 /// more if they come faster than they could be written.
 struct Lane: ~Copyable {
-  enum Kind: Hashable { case small, large }
+  enum Kind: CaseIterable { case small, large }
 
   /// Messages that need a larger segment than this are large.
   static let largestShared = 2 << 20

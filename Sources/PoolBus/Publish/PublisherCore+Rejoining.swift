@@ -76,7 +76,7 @@ extension PublisherCore {
       }
       state.small.current = nil
       state.large.current = nil
-      for kind in [Lane.Kind.small, .large] { _ = state[kind].takeUnused(andAhead: true) }
+      for kind in Lane.Kind.allCases { _ = state[kind].takeUnused(andAhead: true) }
       state.listeners.countAnew()
       // The next node tells it anew.
       state.isRetained = false

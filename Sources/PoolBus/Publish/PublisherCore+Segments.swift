@@ -82,6 +82,7 @@ extension PublisherCore {
   /// Whether they have read a segment that rests and can hold the wish: cheaper to ask, again and again, than to attempt it.
   func readersAreDone(for wish: Wish) -> Bool {
     state.withLock { state in
+      // Not `state[wish.lane]`, which allocates in a debug build: this is asked again and again.
       switch wish.lane {
       case .small: state.small.rested(for: wish.capacity) { mayBeRenewed($0, state.listeners) } != nil
       case .large: state.large.rested(for: wish.capacity) { mayBeRenewed($0, state.listeners) } != nil
@@ -133,7 +134,7 @@ extension PublisherCore {
   }
 
   private func retireCurrent(in state: inout State) {
-    for kind in [Lane.Kind.small, .large] {
+    for kind in Lane.Kind.allCases {
       if let current = state[kind].current.take() { retire(current, in: &state) }
     }
   }
@@ -182,7 +183,7 @@ extension PublisherCore {
         }
       }
       state.listeners.remove(subscription)
-      for kind in [Lane.Kind.small, .large] {
+      for kind in Lane.Kind.allCases {
         for segment in state[kind].takeForced() { seal(segment) }
       }
     }
@@ -196,7 +197,7 @@ extension PublisherCore {
     state.withLock { state in
       state.isShort = true
       sealUnused(in: &state)
-      for kind in [Lane.Kind.small, .large] { state[kind].sizing.shrink(now: now, limit: limit) }
+      for kind in Lane.Kind.allCases { state[kind].sizing.shrink(now: now, limit: limit) }
       retireCurrent(in: &state)
     }
   }
@@ -211,7 +212,7 @@ extension PublisherCore {
 
   /// Seals what rests, and what was leased ahead.
   private func sealUnused(andAhead: Bool = true, in state: inout State) {
-    for kind in [Lane.Kind.small, .large] {
+    for kind in Lane.Kind.allCases {
       for segment in state[kind].takeUnused(andAhead: andAhead) {
         if !segment.log.isSealed { segment.log.seal() }
         seal(segment)
