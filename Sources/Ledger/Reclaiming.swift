@@ -53,7 +53,7 @@ extension Ledger {
   /// What becomes of a complete segment when nobody is promised it any more.
   mutating func reclaimIfReleased(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
     guard let segment = segments[id], segment.state == .sealed, segment.promises.isEmpty else { return }
-    if !segment.isForced, retentionWindow(of: segment.topic, now: now).contains(id) {
+    if retentionWindow(of: segment.topic, now: now).contains(id) {
       move(id, to: .retained, now: now)
     } else {
       reclaim(id, now: now, &actions)

@@ -75,6 +75,27 @@ import Vocabulary
     #expect(world.usage.retained == world.pages(2))
   }
 
+  /// Who leaves may read on, so that the memory is not written again; but what it holds is kept.
+  @Test(arguments: [Departure.closed, .died, .cutOff])
+  func whatATopicKeepsOutlivesWhoLeftWhileItHadIt(departure: Departure) throws {
+    var world = World(pages: 8)
+    let leaving = world.subscriber("a")
+    let stream = world.publisher("a", retention: Retention(messages: 1))
+    let open = try world.lease(stream)
+    world.leave(leaving, departure)
+    world.seal(open)
+    #expect(world.state(of: open) == .retained)
+    let sealed = world.subscriber("a")
+    world.leave(sealed, departure)
+    #expect(world.state(of: open) == .retained)
+    let late = world.subscriber("a")
+    #expect(world.handed[late] == [open])
+    world.release(open, by: late)
+    // The next message takes its place, and it is not written again.
+    let next = try world.publish(stream)
+    #expect(next.id != open.id && world.state(of: open) == (departure == .died ? .warm : nil))
+  }
+
   @Test func whatIsKeptByAgeGoesWhenItsTimeIsOver() throws {
     var world = World(pages: 8)
     let stream = world.publisher("a", retention: Retention(age: .seconds(1)))

@@ -57,6 +57,19 @@ import Testing
     try await place.end()
   }
 
+  @Test(.timeLimit(.minutes(1))) func whatATopicKeepsIsThereWhenAllHaveGoneThatHadIt() async throws {
+    try await withBus { bus in
+      let publisher = try await bus.publisher(for: "a", options: PublisherOptions(retention: Retention(messages: 1)))
+      let subscriber = try await bus.subscriber(to: "a")
+      try await publisher.publish(copying: [1])
+      #expect(try await nextBytes(subscriber)?.bytes == [1])
+      subscriber.close()
+      publisher.close()
+      let late = try await bus.subscriber(to: "a")
+      #expect(try await nextBytes(late)?.bytes == [1])
+    }
+  }
+
   @Test(arguments: [false, true]) func aLoanThatIsDroppedLaterKeepsNothing(isBatch: Bool) async throws {
     try await withBus { bus in
       let publisher = try await bus.publisher(for: "a")
