@@ -54,8 +54,6 @@ extension Ledger {
       case .leased:
         segments[segment]?.isOrphaned = true
         let end = ends[segment] ?? LogEnd(epoch: segments[segment]?.epoch ?? 1, slots: 0)
-        // What it wrote before it could say so is there to be read.
-        if end.slots > 0 { segments[segment]?.isReady = true }
         complete(segment, end, now: now, &actions)
       case .warm: takeBack(segment, now: now, &actions)
       case .pinned: destroyIfUnmapped(segment, &actions)

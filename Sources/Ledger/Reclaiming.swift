@@ -8,10 +8,14 @@ extension Ledger {
     guard let segment = segments[id], segment.epoch <= end.epoch, segment.state == .leased else { return [] }
     var actions: [LedgerAction] = []
     complete(id, end, now: now, &actions)
+    // Who has acknowledged it goes on, and who was not handed it, as it was not reported ready, is now.
+    for subscription in segment.promises.keys.sorted() {
+      handNext(segment.stream, to: subscription, now: now, &actions)
+    }
     return settle(actions, now: now)
   }
 
-  /// The segment is complete: from here on only releases matter.
+  /// The segment is complete: from here on only releases matter. The caller hands on to those whom that lets go on.
   mutating func complete(_ id: SegmentID, _ end: LogEnd, now: UInt64, _ actions: inout [LedgerAction]) {
     guard let leased = segments[id] else { return }
     segments[id]?.epoch = max(end.epoch, leased.epoch)
@@ -37,6 +41,8 @@ extension Ledger {
       takeBack(id, now: now, &actions)
       return
     }
+    // What its publisher wrote before it could say so is there to be read.
+    segments[id]?.isReady = true
     move(id, to: .sealed, now: now)
     for subscription in promised {
       count(id, inBacklogOf: subscription, by: +1)
@@ -47,7 +53,6 @@ extension Ledger {
     for subscription in promised { enforceBacklog(of: subscription, now: now, &actions) }
     reviewRetention(of: segment.topic, now: now, &actions)
     reclaimIfReleased(id, now: now, &actions)
-    for subscription in end.acknowledged.sorted() { handNext(segment.stream, to: subscription, now: now, &actions) }
   }
 
   /// What becomes of a complete segment when nobody is promised it any more.

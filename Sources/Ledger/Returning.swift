@@ -162,6 +162,9 @@ extension Ledger {
     subscriptions[subscription]?.positions[stream] != nil
   }
 
+  /// Whether its publisher has reported that it has mapped the segment.
+  public func isReady(_ id: SegmentID) -> Bool { segments[id]?.isReady ?? false }
+
   /// Whether the segment's own publisher has not offered it yet, or has none.
   public func isOfferedByReadersOnly(_ id: SegmentID) -> Bool { segments[id]?.isForeign ?? false }
 

@@ -88,7 +88,9 @@ extension NodeCore {
       guard let stream = segments[segment.id]?.stream else { return [] }
       guard owns(client, stream) else { return notOwn(client, segment.id) }
       let end = end(of: segment, stream, contents: contents)
-      return execute(ledger.seal(segment.id, end, now: now), contents: contents, now: now)
+      // If it was not reported ready before, it is handed now, and nobody else shall write it.
+      let sealing = ledger.isReady(segment.id) ? [] : [NodeAction.sealAgainstFurtherWriters(segment.id)]
+      return sealing + execute(ledger.seal(segment.id, end, now: now), contents: contents, now: now)
 
     case .segmentPassed(let segment, let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }

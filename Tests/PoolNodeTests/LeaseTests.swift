@@ -75,6 +75,23 @@ import Vocabulary
     #expect(attachment == .readOnly(segment.id))
   }
 
+  /// Else it would keep from its subscriptions for good what comes behind it, and they it from the pool.
+  @Test func aSegmentThatIsSealedUnreportedIsHanded() throws {
+    var world = NodeWorld()
+    let (publisher, subscriber) = (world.join(), world.join())
+    let stream = try world.openPublisher(publisher, "a")
+    let subscription = try world.subscribe(subscriber, "a")
+    let (first, second) = (try world.lease(publisher, stream), try world.lease(publisher, stream))
+    _ = world.tell(publisher, .segmentReady(second))
+    for segment in [first, second] { world.contents.log[segment] = [segment == first ? 1 : 2] }
+    let actions = world.tell(publisher, .sealSegment(first))
+    let handed = actions.filter { $0.message(to: subscriber)?.isHanding == true }
+    #expect(actions.first == .sealAgainstFurtherWriters(first.id) && handed.count == 2)
+    for segment in [first, second] { _ = world.tell(subscriber, .releaseSegment(segment, by: subscription)) }
+    #expect(world.tell(publisher, .sealSegment(second)).contains(.sealAgainstFurtherWriters(second.id)) == false)
+    #expect(world.core.ledger.poolUsage.sealed == 0 && world.core.ledger.violations() == [])
+  }
+
   @Test func aSegmentThatIsTakenFromSeveralIsReadOnce() throws {
     var world = NodeWorld(contribution: 64 << 10)
     let (publisher, subscriber) = (world.join(), world.join())
