@@ -39,8 +39,9 @@ extension Ledger {
   /// - Parameters:
   ///   - ends: what each of its unsealed segments had committed.
   ///   - mappingsGone: its process has ended. Else it says ``unmapped(_:by:now:)`` for each segment it lets go.
+  ///   - beingMade: segments that count as mapped by it for as long as they are being made.
   public mutating func closeStream(
-    _ id: StreamID, ends: [SegmentID: LogEnd], mappingsGone: Bool, now: UInt64
+    _ id: StreamID, ends: [SegmentID: LogEnd], mappingsGone: Bool, beingMade: Set<SegmentID> = [], now: UInt64
   ) -> [LedgerAction] {
     guard let stream = streams[id], !stream.isClosed else { return [] }
     var actions: [LedgerAction] = []
@@ -49,7 +50,7 @@ extension Ledger {
     awaited.remove(.publisher(id))
     waiting.removeAll { $0.stream == id }
     for segment in stream.segments {
-      if mappingsGone { segments[segment]?.mappings[.publisher(id)] = nil }
+      if mappingsGone, !beingMade.contains(segment) { segments[segment]?.mappings[.publisher(id)] = nil }
       switch segments[segment]?.state {
       case .leased:
         segments[segment]?.isOrphaned = true

@@ -76,17 +76,13 @@ extension NodeCore {
 
     case .segmentReady(let segment):
       guard let stream = segments[segment.id]?.stream else { return [] }
-      guard owns(client, stream) else { return notOwn(client, segment.id) }
-      // There is no memory yet that could be sealed, or handed to others.
-      guard creating[segment.id] == nil else {
-        return refuse(client, .malformed, "\(segment.id) was not granted yet: map it first, and say so then")
-      }
+      if let refusal = refuseUngranted(segment.id, of: stream, to: client) { return refusal }
       return [.sealAgainstFurtherWriters(segment.id)]
         + execute(ledger.segmentReady(segment, now: now), contents: contents, now: now)
 
     case .sealSegment(let segment):
       guard let stream = segments[segment.id]?.stream else { return [] }
-      guard owns(client, stream) else { return notOwn(client, segment.id) }
+      if let refusal = refuseUngranted(segment.id, of: stream, to: client) { return refusal }
       let end = end(of: segment, stream, contents: contents)
       // If it was not reported ready before, it is handed now, and nobody else shall write it.
       let sealing = ledger.isReady(segment.id) ? [] : [NodeAction.sealAgainstFurtherWriters(segment.id)]
@@ -103,7 +99,7 @@ extension NodeCore {
     case .segmentUnmapped(let segment, let subscription):
       guard let subscription else {
         guard let stream = segments[segment]?.stream else { return [] }
-        guard owns(client, stream) else { return notOwn(client, segment) }
+        if let refusal = refuseUngranted(segment, of: stream, to: client) { return refusal }
         return execute(ledger.unmapped(segment, by: .publisher(stream), now: now), contents: contents, now: now)
       }
       guard owns(client, subscription) else { return notOwn(client, subscription) }
@@ -163,6 +159,16 @@ extension NodeCore {
 
   private func owns(_ client: ClientID, _ subscription: SubscriptionID) -> Bool {
     subscriptions[subscription].map { $0.client == client } ?? true
+  }
+
+  /// Nil if the client may say something of the segment as its publisher. While that is being made there is no memory that
+  /// could be sealed, handed or given back: it is on the books until it is there.
+  private func refuseUngranted(_ segment: SegmentID, of stream: StreamID, to client: ClientID) -> [NodeAction]? {
+    guard owns(client, stream) else { return notOwn(client, segment) }
+    guard creating[segment] == nil else {
+      return refuse(client, .malformed, "\(segment) was not granted yet: map it first, and speak of it then")
+    }
+    return nil
   }
 
   private func notOwn(_ client: ClientID, _ thing: some CustomStringConvertible) -> [NodeAction] {

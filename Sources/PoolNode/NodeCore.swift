@@ -139,7 +139,8 @@ struct NodeCore {
     var actions = record.hasLeft ? [] : depart(record, mappingsGone: true, contents: contents, now: now)
     // What it had closed before, or left, it may still have had mapped.
     for holder in holders(of: client, record) {
-      for segment in ledger.mappings(of: holder) {
+      // What is being made for it is given back when it is there.
+      for segment in ledger.mappings(of: holder) where creating[segment] == nil {
         actions += execute(ledger.unmapped(segment, by: holder, now: now), contents: contents, now: now)
       }
       if case .subscription(let subscription) = holder { actions += forget(subscription) }
@@ -186,7 +187,9 @@ struct NodeCore {
     }
     // What its publisher mapped but did not live to report is handed on, too, and nobody else shall write it.
     let sealing = ends.keys.sorted().map { NodeAction.sealAgainstFurtherWriters($0) }
-    let decided = ledger.closeStream(stream, ends: ends, mappingsGone: mappingsGone, now: now)
+    let decided = ledger.closeStream(
+      stream, ends: ends, mappingsGone: mappingsGone, beingMade: Set(ends.keys.filter { creating[$0] != nil }),
+      now: now)
     // Leases that still wait are dropped with their stream; those whose segment is being made are granted, or fail.
     let inCreation = Set(creating.values)
     leases = leases.filter { $0.value.stream != stream || inCreation.contains($0.key) }

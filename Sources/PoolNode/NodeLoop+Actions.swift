@@ -13,7 +13,7 @@ extension NodeLoop {
       let now = Clock.monotonicNanoseconds
       switch creation.result {
       case .success(let segment):
-        // Destroyed while it was being made: its publisher has gone.
+        // Destroyed while it was being made: its stream was away, and has been given up.
         guard core.segments[creation.segment] != nil else {
           segments.discard(segment)
           continue

@@ -18,8 +18,10 @@ import Vocabulary
     }
   }
 
-  @Test(arguments: [true, false])
-  func aLeaseWhoseSegmentFailsAfterItsStreamWasClosedIsForgotten(hasLeft: Bool) throws {
+  enum End: CaseIterable { case closes, leaves, dies }
+
+  @Test(arguments: End.allCases)
+  func aLeaseWhoseSegmentFailsAfterItsStreamWasClosedIsForgotten(end: End) throws {
     var world = NodeWorld()
     let client = world.join()
     let stream = try world.openPublisher(client, "a")
@@ -28,9 +30,32 @@ import Vocabulary
       Issue.record("no segment is made")
       return
     }
-    _ = hasLeft ? world.leave(client) : world.tell(client, .closePublisher(stream))
+    world.end(client, stream, end)
     _ = world.core.segmentCreationFailed(segment, contents: world.contents, now: 10)
-    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty && world.core.clients.isEmpty == hasLeft)
+    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty && world.core.clients.isEmpty == (end != .closes))
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
+  }
+
+  /// Else more is made than the pool has, as often as one asks and goes.
+  @Test(arguments: End.allCases)
+  func memoryThatIsBeingMadeIsOnTheBooksUntilItIsThere(end: End) throws {
+    var world = NodeWorld()
+    let client = world.join()
+    let stream = try world.openPublisher(client, "a")
+    let wish = RequestLease(request: 9, stream: stream, capacity: 1 << 20, isAhead: false)
+    guard case .create(let segment, _)? = world.tell(client, .requestLease(wish)).first else {
+      Issue.record("no segment is made")
+      return
+    }
+    world.end(client, stream, end)
+    #expect(world.core.ledger.poolUsage.free == 0)
+    let actions = world.core.segmentCreated(segment, contents: world.contents, now: 10)
+    if end == .closes {
+      _ = world.tell(client, .segmentUnmapped(segment, by: nil))
+    } else {
+      #expect(actions.contains(.destroy(segment)))
+    }
+    #expect(world.core.leases.isEmpty && world.core.creating.isEmpty && world.core.streams.isEmpty)
     #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
@@ -46,7 +71,7 @@ import Vocabulary
     #expect(world.core.leases.isEmpty)
   }
 
-  @Test func aSegmentThatIsNotMadeYetIsNotReady() throws {
+  @Test func aSegmentThatIsNotMadeYetIsNeitherReadyNorSealedNorUnmapped() throws {
     var world = NodeWorld()
     let (publisher, subscriber) = (world.join(), world.join())
     let stream = try world.openPublisher(publisher, "a")
@@ -56,9 +81,14 @@ import Vocabulary
       Issue.record("no segment is made")
       return
     }
-    let actions = world.tell(publisher, .segmentReady(SegmentIdentity(id: segment, epoch: 1)))
-    #expect(actions.contains { $0.isDisconnect(of: publisher) })
-    #expect(!actions.contains { $0.message(to: subscriber) != nil })
+    let identity = SegmentIdentity(id: segment, epoch: 1)
+    for early: ClientMessage in [.segmentReady(identity), .sealSegment(identity), .segmentUnmapped(segment, by: nil)] {
+      var copy = world
+      let actions = copy.tell(publisher, early)
+      #expect(actions.contains { $0.isDisconnect(of: publisher) }, "\(early)")
+      #expect(!actions.contains { $0.message(to: subscriber) != nil }, "\(early)")
+      #expect(copy.core.ledger.poolUsage.leased == 64 << 10, "\(early)")
+    }
   }
 
   @Test func aSegmentIsSealedAgainstOthersBeforeItIsHanded() throws {
@@ -136,6 +166,16 @@ import Vocabulary
     #expect(refusal?.code == .poolExhausted && refusal?.request == 8)
     for word in ["65536", "8192", "camera/front", "detector"] {
       #expect(refusal?.message.contains(word) == true, "\(word): \(refusal?.message ?? "")")
+    }
+  }
+}
+
+extension NodeWorld {
+  fileprivate mutating func end(_ client: ClientID, _ stream: StreamID, _ end: LeaseTests.End) {
+    switch end {
+    case .closes: _ = tell(client, .closePublisher(stream))
+    case .leaves: _ = leave(client)
+    case .dies: _ = die(client)
     }
   }
 }
