@@ -46,6 +46,8 @@ extension NodeCore {
 
     case .unsubscribe(let subscription):
       guard owns(client, subscription) else { return notOwn(client, subscription) }
+      // Whose one is that is awaited is not known. Who closed its own while it rejoined never claims it, and it is given up.
+      guard !ledger.isAwaited(subscription) else { return [] }
       let decided = ledger.unsubscribe(subscription, .closed, now: now)
       return execute(decided, contents: contents, now: now) + stopListening(subscription, .closed)
         + forgetIfOver(subscription)

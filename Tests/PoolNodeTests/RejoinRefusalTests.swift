@@ -163,6 +163,17 @@ import Vocabulary
     #expect(world.core.ledger.violations() == [])
   }
 
+  @Test func whoIsAwaitedIsNotUnsubscribedByAnother() {
+    var world = NodeWorld { $0.followsAnother = true }
+    let (publisher, liar) = (world.join(), world.join())
+    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic, listeners: [subscription])))
+    for awaited in [subscription, .anybody] {
+      #expect(world.tell(liar, .unsubscribe(awaited)).isEmpty)
+      #expect(world.core.ledger.isAwaited(awaited))
+    }
+    #expect(world.core.awaitedListeners.keys.contains(subscription))
+  }
+
   @Test func whoIsBackIsAwaitedByNobody() {
     var world = NodeWorld()
     let (publisher, reader) = (world.join(), world.join())
