@@ -125,8 +125,9 @@ extension NodeCore {
           offer.segment, capacity: offer.capacity, writtenBy: offer.stream,
           sealedSlots: isSealed ? contents.committed(in: offer.segment) : nil, now: now)
       case .reading(let subscription, let progress):
-        // Its publisher may have gone on already, with nobody left to say so: of that life the reader only has the memory.
-        let life = contents.currentLife(of: offer.segment)
+        // Which life that is, its publisher wrote there. It may have gone on already, with nobody left to say so: of another
+        // life than it speaks of the reader only has the memory.
+        let life = contents.currentLife(of: SegmentIdentity(id: id, epoch: 1))
         decided = try ledger.adopt(
           life, capacity: offer.capacity, of: offer.stream, readBy: subscription,
           life == offer.segment ? progress : nil, slots: contents.committed(in: life), now: now)

@@ -102,7 +102,7 @@ struct FakeContents: SegmentContents {
   var log: [SegmentIdentity: [UInt64]] = [:]
   /// When each message of the log was published, where a test says so.
   var times: [SegmentIdentity: [UInt64]] = [:]
-  /// Segments that their publishers have renewed, and in which life they are.
+  /// In which life segments are by their headers, where it is not the one that is asked for: renewed, or of an earlier node.
   var renewed: [SegmentID: UInt32] = [:]
   /// The last sequence before a life began.
   var bases: [SegmentIdentity: UInt64] = [:]

@@ -88,6 +88,7 @@ extension RestartWorld {
       }
     }
     clients[name]?.publishers[granted.stream]?.held[granted.segment.id] = Held(epoch: granted.segment.epoch)
+    contents.renewed[granted.segment.id] = granted.segment.epoch
     contents.log[granted.segment] = []
     contents.times[granted.segment] = []
     tell(name, .segmentReady(granted.segment))

@@ -17,6 +17,7 @@ import Vocabulary
 
   private mutating func offer(_ client: ClientID, _ use: OfferSegment.Use) -> [NodeAction] {
     let offer = OfferSegment(segment: segment, capacity: 8192, stream: stream, use: use)
+    if world.contents.renewed[segment.id] == nil { world.contents.renewed[segment.id] = segment.epoch }
     #expect(world.tell(client, .offerSegment(offer)).contains { if case .examine = $0 { true } else { false } })
     return world.examined(offer, from: client, .sound)
   }
@@ -95,6 +96,22 @@ import Vocabulary
     if !isSeen { begin(&world) }
     let givenUp = world.advance(by: grace)
     for client in [reader, other] { #expect(told(client, givenUp) == ["handed 5", "sealed 5 at 2", "ended"]) }
+    #expect(world.core.ledger.violations() == [])
+  }
+
+  /// Which life it is stands in the memory: another would end what honest readers were promised.
+  @Test mutating func whoSpeaksOfALaterLifeThanThereIsIsNotBelieved() {
+    world.contents.log[segment] = [1, 2]
+    let (reader, _) = returnReader(1, at: 1, .unread)
+    _ = world.tell(reader, .rejoinDone)
+    let (liar, _) = returnReader(2, at: 1)
+    let later = OfferSegment(
+      segment: SegmentIdentity(id: segment.id, epoch: .max), capacity: 8192, stream: stream,
+      use: .reading(subscription(2), .unread))
+    #expect(world.examined(later, from: liar, .sound).refusal(to: liar) == nil)
+    _ = world.tell(liar, .rejoinDone)
+    #expect(world.core.ledger.promisedSegments(of: stream, to: subscription(1)) == [segment])
+    #expect(told(reader, world.advance(by: grace)) == ["sealed 4 at 2", "ended"])
     #expect(world.core.ledger.violations() == [])
   }
 
