@@ -61,10 +61,13 @@ extension Ledger {
   ) throws(ReturnRefusal) -> [LedgerAction] {
     if let known = streams[id] {
       guard known.isAwaited else { throw .notTheirs }
-      guard known.topic == topic else { throw .contradiction }
-    } else {
-      addAway(id, topic: topic)
+      if known.topic != topic {
+        // Its publisher knows better than a reader of which topic it is; but what is on the books stays there.
+        guard known.segments.isEmpty else { throw .contradiction }
+        forget(known)
+      }
     }
+    if streams[id] == nil { addAway(id, topic: topic) }
     streams[id]?.client = client
     streams[id]?.opened = min(opened, now)
     give(id, to: user, limit: limit)
@@ -126,13 +129,14 @@ extension Ledger {
     for stream in streams.values where record.matches(stream.topic) { list(id, on: stream.id) }
   }
 
-  /// Where a returning subscription stands in a stream. A stream that nobody else knows yet is awaited.
+  /// Where a returning subscription stands in a stream. A stream that nobody else knows yet is awaited. Of readers that
+  /// contradict each other about its topic, its publisher will tell who is right.
   public mutating func returnCursor(
     _ id: SubscriptionID, stream: StreamID, topic: TopicName, nextSequence: UInt64, awaitedUntil deadline: UInt64,
     now: UInt64
   ) throws(ReturnRefusal) {
     guard let subscription = subscriptions[id], subscription.absence == .returning else { throw .notTheirs }
-    guard subscription.matches(topic), streams[stream].map({ $0.topic == topic }) ?? true else {
+    guard subscription.matches(topic), streams[stream].map({ $0.topic == topic || $0.isAwaited }) ?? true else {
       throw .contradiction
     }
     if streams[stream] == nil {

@@ -166,6 +166,12 @@ extension Ledger {
   /// A closed stream is remembered as long as it has segments; a topic, as long as it has streams.
   mutating func forgetIfOver(_ id: StreamID) {
     guard let stream = streams[id], stream.isClosed, stream.segments.isEmpty else { return }
+    forget(stream)
+  }
+
+  /// Takes a stream without segments out of the books.
+  mutating func forget(_ stream: StreamRecord) {
+    let id = stream.id
     streams[id] = nil
     removeFromUser(stream)
     for subscription in stream.subscriptions {

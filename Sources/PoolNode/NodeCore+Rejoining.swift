@@ -34,6 +34,7 @@ extension NodeCore {
         awaitedUntil: graceEnd(now), now: now)
       var record =
         streams[publisher.stream] ?? StreamRecord(topic: publisher.topic, client: client)
+      record.topic = publisher.topic
       record.client = client
       record.lastSealedSequence = publisher.lastSequence
       streams[publisher.stream] = record
@@ -94,6 +95,8 @@ extension NodeCore {
       }
     guard isOwn, streams[offer.stream] != nil else { return refuse(client, ReturnRefusal.notTheirs, offer.segment.id) }
     if let known = segments[offer.segment.id], known.stream != offer.stream || known.capacity != offer.capacity {
+      // Of two readers, who knows which one lies; each reads on what it has.
+      if case .reading = offer.use, ledger.isOfferedByReadersOnly(offer.segment.id) { return [] }
       return refuse(client, ReturnRefusal.contradiction, offer.segment.id)
     }
     // A publisher knows better than its subscribers which memory is its segment.
@@ -138,7 +141,10 @@ extension NodeCore {
       }
       return execute(decided, contents: contents, now: now)
     } catch {
-      return (isNew ? [.destroy(id)] : []) + refuse(client, error, id)
+      let dropping = isNew ? [NodeAction.destroy(id)] : []
+      // While the publisher is away readers have only each other's word for the stream's topic.
+      if case .reading = offer.use, error == .contradiction, ledger.isAwaited(offer.stream) { return dropping }
+      return dropping + refuse(client, error, id)
     }
   }
 

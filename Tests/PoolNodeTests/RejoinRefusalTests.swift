@@ -96,6 +96,49 @@ import Vocabulary
     #expect(world.core.ledger.violations() == [])
   }
 
+  /// A liar that comes first neither keeps the publisher out nor has honest readers sent away.
+  @Test func ofTwoTopicsThePublishersCounts() throws {
+    var world = NodeWorld()
+    let (liar, publisher, reader) = (world.join(), world.join(), world.join())
+    func cursor(_ id: SubscriptionID, _ topic: TopicName, _ next: UInt64) -> ClientMessage {
+      .rejoinCursor(RejoinCursor(subscription: id, stream: stream, topic: topic, nextSequence: next))
+    }
+    _ = world.tell(liar, .rejoinSubscription(.test(subscription)))
+    #expect(world.tell(liar, cursor(subscription, try TopicName("x"), 1)).isEmpty)
+
+    let honest = SubscriptionID(rawValue: 9 << 32 | 8)
+    _ = world.tell(reader, .rejoinSubscription(.test(honest, "a")))
+    #expect(world.tell(reader, cursor(honest, topic, 2)).isEmpty)
+    let read = offer(segment, .reading(honest, .unread))
+    #expect(world.tell(reader, .offerSegment(read)) == [.examine(read, from: reader, overrules: false)])
+    #expect(world.examined(read, from: reader, .sound) == [.destroy(segment.id)])
+    _ = world.tell(reader, .rejoinDone)
+
+    #expect(world.tell(publisher, .rejoinPublisher(.test(stream, topic, last: 2))).refusal(to: publisher) == nil)
+    world.contents.log[segment] = [1, 2]
+    _ = world.examined(offer(segment, .writing(isSealed: true)), from: publisher, .sound)
+    let back = world.tell(publisher, .rejoinDone)
+    #expect(back.introductions(to: reader).map(\.topic) == [topic])
+    #expect(back.introductions(to: reader).map(\.firstSequence) == [2])
+    #expect(back.contains { $0.message(to: reader)?.isHanding == true })
+    #expect(world.core.ledger.topicRows.map(\.name) == [topic] && world.core.ledger.violations() == [])
+  }
+
+  @Test func whomALiarContradictsAboutASegmentIsNotSentAway() throws {
+    var world = NodeWorld()
+    let (liar, reader) = (world.join(), world.join())
+    let (honest, other) = (SubscriptionID(rawValue: 9 << 32 | 8), StreamID(rawValue: 9 << 32 | 4))
+    for (client, id, stream) in [(liar, subscription, other), (reader, honest, stream)] {
+      _ = world.tell(client, .rejoinSubscription(.test(id)))
+      let cursor = RejoinCursor(subscription: id, stream: stream, topic: topic, nextSequence: 1)
+      #expect(world.tell(client, .rejoinCursor(cursor)).isEmpty)
+    }
+    let forged = offer(segment, .reading(subscription, .unread), stream: other)
+    #expect(world.examined(forged, from: liar, .sound).isEmpty)
+    #expect(world.tell(reader, .offerSegment(offer(segment, .reading(honest, .unread)))).isEmpty)
+    #expect(world.core.ledger.violations() == [])
+  }
+
   @Test func whatContradictsOthersIsRefused() {
     var world = NodeWorld()
     let (publisher, reader) = (world.join(), world.join())
