@@ -84,10 +84,10 @@ extension Ledger {
     }
   }
 
-  /// Asks publishers to seal what they have leased: what is read of it then comes back.
-  func askBack(_ actions: inout [LedgerAction]) {
-    for stream in streams.values.sorted(by: { $0.id < $1.id }) where !stream.isClosed {
-      guard stream.segments.contains(where: { segments[$0]?.state == .leased }) else { continue }
+  /// Asks the publishers that it helps to seal what they have leased: what is read of it then comes back.
+  func askBack(towards bound: Room.Bound, _ actions: inout [LedgerAction]) {
+    for stream in streams.values.sorted(by: { $0.id < $1.id }) where counts(stream.id, towards: bound) {
+      guard !stream.isClosed, stream.segments.contains(where: { segments[$0]?.state == .leased }) else { continue }
       actions.append(.askBack(stream.id))
     }
   }

@@ -89,7 +89,7 @@ extension Ledger {
       case .served:
         waiting.remove(at: index)
       case .awaits(let bound):
-        waiting[index].hasAsked = true
+        waiting[index].bound = bound
         awaited.insert(bound)
         index += 1
       }
@@ -151,7 +151,7 @@ extension Ledger {
         refuse(lease, for: room.bound, &actions)
         return .served
       }
-      if !lease.hasAsked { askBack(&actions) }
+      if lease.bound != room.bound { askBack(towards: room.bound, &actions) }
       return .awaits(room.bound)
     }
   }

@@ -72,7 +72,7 @@ extension Ledger {
     let canRecycle =
       !stream.isClosed && !segment.isForced && !segment.isAdopted && segment.mappings[.publisher(stream.id)] != nil
       && segment.epoch < .max
-    if canRecycle, waiting.isEmpty || waiting.contains(where: { fits(segment, $0) }) {
+    if canRecycle, !isWanted(stream.id) || waiting.contains(where: { fits(segment, $0) }) {
       move(id, to: .warm, now: now)
       // The stream's latest segments are of the size that it needs now.
       if stream.warm.count >= limits.warmSegmentsPerStream, let oldest = stream.warm.first {

@@ -150,7 +150,7 @@ struct WaitingLease: Sendable {
   let policy: FullPolicy
   /// When it is given up; nil for never.
   let deadline: UInt64?
-  /// Publishers were asked for what they have leased ahead.
-  var hasAsked = false
+  /// What it waits for by its last turn, so that publishers were asked for what they have leased of it; nil before that.
+  var bound: Room.Bound?
   var trade = Trade()
 }

@@ -81,6 +81,11 @@ extension Ledger {
     }
   }
 
+  /// Whether somebody waits for memory such as the stream has: who waits at its own quota is served with that only.
+  public func isWanted(_ stream: StreamID) -> Bool {
+    waiting.contains { $0.bound.map { counts(stream, towards: $0) } ?? false }
+  }
+
   /// Bytes that a segment of the stream can have at the most: what its topic or its user may hold.
   func mostBytes(of stream: StreamRecord) -> UInt64 {
     min(quota(of: stream.topic), users[stream.user]?.limit.bytes ?? contribution)

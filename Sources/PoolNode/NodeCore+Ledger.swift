@@ -47,7 +47,7 @@ extension NodeCore {
         guard let pending = leases.removeValue(forKey: lease), let record = segments[segment.id] else { break }
         let granted = LeaseGranted(
           request: pending.request, stream: stream, segment: segment, capacity: record.capacity, warm: true,
-          isShort: ledger.waitingLeaseCount > 0)
+          isShort: ledger.isWanted(stream))
         actions.append(.send(.leaseGranted(granted), to: pending.client))
 
       case .refuse(let lease, let refusal):

@@ -247,7 +247,7 @@ struct NodeCore {
     }
     let granted = LeaseGranted(
       request: pending.request, stream: record.stream, segment: SegmentIdentity(id: segment, epoch: 1),
-      capacity: record.capacity, warm: false, isShort: ledger.waitingLeaseCount > 0)
+      capacity: record.capacity, warm: false, isShort: ledger.isWanted(record.stream))
     return [.send(.leaseGranted(granted), to: pending.client, attaching: .writable(segment))]
   }
 

@@ -121,6 +121,23 @@ import Vocabulary
     #expect(world.refused[large] == .tooLarge(limit: world.pages(2)))
   }
 
+  /// Who waits at its own quota waits for what it has itself: all others go on as in an empty pool.
+  @Test func whoWaitsAtItsQuotaTakesNothingFromOthers() throws {
+    var world = World(pages: 100, quotas: [TopicQuota(pattern: try TopicPattern("a"), bytes: 2 * World.page)])
+    let subscriber = world.subscriber("**")
+    let (bounded, other) = (world.publisher("a"), world.publisher("b"))
+    let held = [try world.lease(bounded), try world.publish(bounded)]
+    let open = try world.lease(other)
+    let lease = world.ask(bounded)
+    #expect(world.askedBack == [bounded] && world.granted[lease] == nil)
+    #expect(world.ledger.isWanted(bounded) && !world.ledger.isWanted(other))
+    world.seal(open)
+    world.release(open, by: subscriber)
+    #expect(world.state(of: open) == .warm)
+    world.release(held[1], by: subscriber)
+    #expect(world.granted[lease] != nil && !world.ledger.isWanted(bounded))
+  }
+
   @Test func aLargeLeaseIsNotStarvedBySmallOnes() throws {
     var world = World(pages: 4)
     let subscriber = world.subscriber("a")
