@@ -3,14 +3,19 @@ import Vocabulary
 // Taking memory: what nobody needs first; what is still promised only if a policy says so, and never silently.
 
 extension Ledger {
-  /// Whether more is lacking than is on its way back: taken back so lately that its holders may not have answered yet.
+  /// Whether a segment is on its way back: taken so lately that its holders may not have answered yet.
+  func isComing(_ segment: SegmentRecord, now: UInt64) -> Bool {
+    segment.state == .pinned && segment.stateSince.addingClamped(limits.unmapGrace) > now
+  }
+
+  /// Whether more is lacking than is on its way back.
   func isShort(_ room: Room, now: UInt64) -> Bool {
     if room.isEnough { return false }
     var (bytes, segmentCount): (UInt64, UInt64) = (0, 0)
     for id in pinned {
-      guard let segment = segments[id], counts(segment.stream, towards: room.bound),
-        segment.stateSince.addingClamped(limits.unmapGrace) > now
-      else { continue }
+      guard let segment = segments[id], counts(segment.stream, towards: room.bound), isComing(segment, now: now) else {
+        continue
+      }
       bytes += segment.capacity
       segmentCount += 1
     }

@@ -5,8 +5,9 @@ import Vocabulary
 
 /// What a lease that stands behind others has taken from its own topic, to have as much.
 struct Trade: Sendable {
-  /// Bytes that were taken, and what of them has come back to the pool.
-  var taken: UInt64 = 0
+  /// What was taken and is not back.
+  var taken: [SegmentID] = []
+  /// Bytes of it that have come back to the pool.
   var returned: UInt64 = 0
 }
 
@@ -31,13 +32,17 @@ extension Ledger {
     let own = (topics[lease.topic]?.sealed ?? []).compactMap { segments[$0] }.filter {
       counts($0.stream, towards: bound)
     }
-    let most = own.reduce(lease.trade.taken) { $0 + $1.capacity }
+    // What its holders keep mapped for too long is not counted on, and more is taken.
+    let coming = lease.trade.taken.compactMap { segments[$0] }.filter { isComing($0, now: now) }
+    var bytes = coming.reduce(lease.trade.returned) { $0 + $1.capacity }
+    let most = own.reduce(bytes) { $0 + $1.capacity }
     // With nothing of its own to give it waits like the others.
     guard most >= lease.minimum else { return false }
     waiting[index].capacity = min(lease.capacity, most / lease.minimum * lease.minimum)
-    for segment in own where waiting[index].trade.taken < waiting[index].capacity {
+    for segment in own where bytes < waiting[index].capacity {
       segments[segment.id]?.tradedFor = lease.id
-      waiting[index].trade.taken += segment.capacity
+      waiting[index].trade.taken.append(segment.id)
+      bytes += segment.capacity
       evict(segment.id, now: now, &actions)
     }
     return completeTrade(at: index, now: now, &actions)
@@ -45,10 +50,10 @@ extension Ledger {
 
   private mutating func completeTrade(at index: Int, now: UInt64, _ actions: inout [LedgerAction]) -> Bool {
     let lease = waiting[index]
-    guard lease.trade.taken > 0, lease.trade.returned >= lease.capacity else { return false }
+    guard lease.trade.returned >= lease.capacity else { return false }
     guard room(for: lease).isEnough else {
       // It came back in parts, and who is ahead had enough with one of them.
-      waiting[index].trade = Trade()
+      waiting[index].trade.returned = 0
       return false
     }
     create(for: lease, now: now, &actions)
@@ -58,6 +63,7 @@ extension Ledger {
   /// Memory that was taken for a lease is back.
   mutating func noteReturn(of segment: SegmentRecord) {
     guard let lease = segment.tradedFor, let index = waiting.firstIndex(where: { $0.id == lease }) else { return }
+    waiting[index].trade.taken.removeAll { $0 == segment.id }
     waiting[index].trade.returned += segment.capacity
   }
 }

@@ -67,6 +67,25 @@ import Vocabulary
     #expect(line.world.granted[lease] != nil && line.world.granted[line.ahead] == nil)
   }
 
+  @Test func whatItTookAndStaysMappedIsNotWaitedForForEver() throws {
+    var line = try Line()
+    line.world.unmapsAtOnce = false
+    let lease = line.world.ask(line.evicting)
+    #expect(line.world.lagged[line.subscriber] == [line.own[0]])
+    let grace = try #require(line.world.ledger.nextDeadline)
+    line.world.advance(by: grace - line.world.now - 1)
+    #expect(line.world.lagged[line.subscriber] == [line.own[0]])
+    // The one that has the first segment mapped is stopped; of the next one nobody is.
+    line.world.advance(by: 1)
+    #expect(line.world.lagged[line.subscriber] == Array(line.own[..<2]) && line.world.granted[lease] == nil)
+    for holder in [Holder.publisher(line.evicting), .subscription(line.subscriber)] {
+      line.world.unmap(line.own[1].id, by: holder)
+    }
+    #expect(line.world.granted[lease] != nil && line.world.granted[line.ahead] == nil)
+    line.world.unmapAll()
+    #expect(line.world.usage.pinned == 0)
+  }
+
   @Test func whoIsAheadMayHaveEnoughWithAPartAndThenMoreIsTaken() throws {
     var line = try Line()
     line.world.unmapsAtOnce = false
