@@ -72,17 +72,24 @@ extension Ledger {
     completeTrades(now: now, &actions)
     var index = 0
     var awaited: Set<Room.Bound> = []
+    // Topics whose own memory is spoken for: of thousands that wait not each looks through it after every event.
+    var traded: [Room.Bound: Set<TopicName>] = [:]
     while index < waiting.count {
       let lease = waiting[index]
       if let bound = bounds(of: lease).first(where: awaited.contains) {
         if isOver(lease, now: now) {
           refuse(lease, for: bound, &actions)
           waiting.remove(at: index)
-        } else if trade(at: index, within: bound, now: now, &actions) {
-          waiting.remove(at: index)
-        } else {
-          index += 1
+          continue
         }
+        if case .evictOldest = lease.policy, traded[bound]?.contains(lease.topic) != true {
+          if trade(at: index, within: bound, now: now, &actions) {
+            waiting.remove(at: index)
+            continue
+          }
+          traded[bound, default: []].insert(lease.topic)
+        }
+        index += 1
         continue
       }
       switch serve(lease, now: now, &actions) {

@@ -28,7 +28,6 @@ extension Ledger {
     at index: Int, within bound: Room.Bound, now: UInt64, _ actions: inout [LedgerAction]
   ) -> Bool {
     let lease = waiting[index]
-    guard case .evictOldest = lease.policy else { return false }
     let own = (topics[lease.topic]?.sealed ?? []).compactMap { segments[$0] }.filter {
       counts($0.stream, towards: bound)
     }

@@ -100,6 +100,17 @@ import Vocabulary
     #expect(line.world.lagged[line.subscriber] == Array(line.own[..<3]))
   }
 
+  @Test func ofOneTopicOneTradesAfterTheOther() throws {
+    var line = try Line()
+    line.world.unmapsAtOnce = false
+    let (first, second) = (line.world.ask(line.evicting), line.world.ask(line.evicting))
+    #expect(line.world.lagged[line.subscriber] == [line.own[0]])
+    line.world.unmapAll()
+    #expect(line.world.granted[first] != nil && line.world.lagged[line.subscriber] == Array(line.own[..<2]))
+    line.world.unmapAll()
+    #expect(line.world.granted[second] != nil && line.world.granted[line.ahead] == nil)
+  }
+
   @Test func whoHasNothingToGiveWaitsLikeTheOthers() throws {
     var line = try Line()
     let lease = line.world.ask(line.world.publisher("d", whenFull: .evictOldest))
