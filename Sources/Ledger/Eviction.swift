@@ -97,21 +97,26 @@ extension Ledger {
     }
   }
 
-  /// What a refused publisher is told: who holds the memory it lacks.
-  func exhaustedReport(for lease: WaitingLease, short bound: Room.Bound) -> ExhaustedReport {
-    let wanted: Set<StreamID>
-    let limit: ExhaustedReport.Limit
+  /// What a refused publisher is told: what is used up.
+  func limit(of bound: Room.Bound, for lease: WaitingLease) -> ExhaustedReport.Limit {
     switch bound {
-    case .pool: (wanted, limit) = (Set(streams.keys), .pool(bytes: contribution))
-    case .topic(let topic): (wanted, limit) = (topics[topic]?.streams ?? [], .topic(topic, bytes: quota(of: topic)))
+    case .pool: return .pool(bytes: contribution)
+    case .topic(let topic): return .topic(topic, bytes: quota(of: topic))
     case .user(let user):
-      wanted = users[user]?.streams ?? []
       let bounds = users[user]?.limit ?? .none
-      limit =
-        if room(for: lease).bytes == 0, let count = bounds.segments { .segments(of: user, count: count) } else {
-          .user(user, bytes: bounds.bytes ?? 0)
-        }
+      if room(for: lease).bytes == 0, let count = bounds.segments { return .segments(of: user, count: count) }
+      return .user(user, bytes: bounds.bytes ?? 0)
     }
+  }
+
+  /// And who holds it: those who hold most.
+  func largestShares(of bound: Room.Bound) -> [ExhaustedReport.Share] {
+    let wanted =
+      switch bound {
+      case .pool: Set(streams.keys)
+      case .topic(let topic): topics[topic]?.streams ?? []
+      case .user(let user): users[user]?.streams ?? []
+      }
     let shares = wanted.compactMap { id -> ExhaustedReport.Share? in
       guard let stream = streams[id], !stream.segments.isEmpty else { return nil }
       let held = stream.segments.compactMap { segments[$0] }
@@ -124,9 +129,7 @@ extension Ledger {
         awaited: awaited.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key),
         since: held.map(\.leasedAt).min() ?? 0)
     }
-    return ExhaustedReport(
-      asked: lease.capacity, limit: limit,
-      shares: Array(shares.sorted { ($1.bytes, $0.stream) < ($0.bytes, $1.stream) }.prefix(3)))
+    return Array(shares.sorted { ($1.bytes, $0.stream) < ($0.bytes, $1.stream) }.prefix(3))
   }
 }
 

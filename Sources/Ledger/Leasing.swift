@@ -24,8 +24,8 @@ extension Ledger {
       WaitingLease(
         id: id, stream: stream, topic: record.topic,
         // A publisher that comes from a larger node's pool does not know this one's size.
-        capacity: capacity <= limit ? capacity : limit / minimum * minimum, minimum: minimum, policy: policy,
-        deadline: deadline))
+        capacity: capacity <= limit ? capacity : limit / minimum * minimum, minimum: minimum, isAhead: isAhead,
+        policy: policy, deadline: deadline))
     return settle([], now: now)
   }
 
@@ -74,11 +74,13 @@ extension Ledger {
     var awaited: Set<Room.Bound> = []
     // Topics whose own memory is spoken for: of thousands that wait not each looks through it after every event.
     var traded: [Room.Bound: Set<TopicName>] = [:]
+    // Who holds what is short, to be told to all that are refused.
+    var shares: [Room.Bound: [ExhaustedReport.Share]] = [:]
     while index < waiting.count {
       let lease = waiting[index]
       if let bound = bounds(of: lease).first(where: awaited.contains) {
         if isOver(lease, now: now) {
-          refuse(lease, for: bound, &actions)
+          refuse(lease, for: bound, &shares, &actions)
           waiting.remove(at: index)
           continue
         }
@@ -92,7 +94,7 @@ extension Ledger {
         index += 1
         continue
       }
-      switch serve(lease, now: now, &actions) {
+      switch serve(lease, now: now, &shares, &actions) {
       case .served:
         waiting.remove(at: index)
       case .awaits(let bound):
@@ -115,7 +117,10 @@ extension Ledger {
     case awaits(Room.Bound)
   }
 
-  private mutating func serve(_ lease: WaitingLease, now: UInt64, _ actions: inout [LedgerAction]) -> Outcome {
+  private mutating func serve(
+    _ lease: WaitingLease, now: UInt64, _ shares: inout [Room.Bound: [ExhaustedReport.Share]],
+    _ actions: inout [LedgerAction]
+  ) -> Outcome {
     if let segment = bestWarm(for: lease) {
       regrant(segment, for: lease, now: now, &actions)
       return .served
@@ -148,14 +153,14 @@ extension Ledger {
         create(for: lease, now: now, &actions)
         return .served
       }
-      refuse(lease, for: self.room(for: lease).bound, &actions)
+      refuse(lease, for: self.room(for: lease).bound, &shares, &actions)
       return .served
     case .fail:
-      refuse(lease, for: room.bound, &actions)
+      refuse(lease, for: room.bound, &shares, &actions)
       return .served
     case .wait:
       if let deadline = lease.deadline, deadline <= now {
-        refuse(lease, for: room.bound, &actions)
+        refuse(lease, for: room.bound, &shares, &actions)
         return .served
       }
       if lease.bound != room.bound { askBack(towards: room.bound, &actions) }
@@ -233,7 +238,14 @@ extension Ledger {
     }
   }
 
-  private mutating func refuse(_ lease: WaitingLease, for bound: Room.Bound, _ actions: inout [LedgerAction]) {
-    actions.append(.refuse(lease: lease.id, .poolExhausted(exhaustedReport(for: lease, short: bound))))
+  /// - Parameter shares: what was found out for others, as it takes a look at all segments. Nobody reads it of a lease ahead.
+  private func refuse(
+    _ lease: WaitingLease, for bound: Room.Bound, _ shares: inout [Room.Bound: [ExhaustedReport.Share]],
+    _ actions: inout [LedgerAction]
+  ) {
+    if !lease.isAhead, shares[bound] == nil { shares[bound] = largestShares(of: bound) }
+    let report = ExhaustedReport(
+      asked: lease.capacity, limit: limit(of: bound, for: lease), shares: lease.isAhead ? [] : shares[bound] ?? [])
+    actions.append(.refuse(lease: lease.id, .poolExhausted(report)))
   }
 }

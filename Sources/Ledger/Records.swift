@@ -147,6 +147,8 @@ struct WaitingLease: Sendable {
   var capacity: UInt64
   /// What will do while memory is short.
   let minimum: UInt64
+  /// It is not needed yet.
+  let isAhead: Bool
   let policy: FullPolicy
   /// When it is given up; nil for never.
   let deadline: UInt64?

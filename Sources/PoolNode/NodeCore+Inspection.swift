@@ -157,7 +157,7 @@ extension NodeCore {
         ? "" : ", awaiting the release of " + share.awaited.prefix(3).map(describe).joined(separator: " and ")
       return "\(share.topic) holds \(share.bytes) bytes for up to \(seconds) s\(waitsFor)"
     }
-    return "\(what); " + shares.joined(separator: "; ")
+    return ([what] + shares).joined(separator: "; ")
       + ". Read faster, set a backlog limit on slow subscribers, or contribute more; 'busctl why' tells more"
   }
 
