@@ -87,11 +87,12 @@ extension Ledger {
       id: id, client: client, pattern: pattern, readable: readable, observes: observes, wantsRetained: wantsRetained,
       limit: backlog, joined: now)
     subscriptions[id] = subscription
+    var windows: [TopicName: Set<SegmentID>] = [:]
     for stream in streams.values.sorted(by: { $0.id < $1.id }) where subscription.matches(stream.topic) {
       list(id, on: stream.id)
       // It joins such a stream when that is back.
       guard stream.absence == nil else { continue }
-      let window = wantsRetained ? Set(retentionWindow(of: stream.topic, now: now)) : []
+      let window = wantsRetained ? retentionWindow(of: stream.topic, &windows, now: now) : []
       for segment in stream.segments where !observes {
         guard let state = segments[segment]?.state else { continue }
         if state == .leased || window.contains(segment) { promise(segment, to: id, now: now) }
@@ -110,6 +111,7 @@ extension Ledger {
     var actions: [LedgerAction] = []
     subscriptions[id]?.hasLeft = true
     awaited.remove(.subscription(id))
+    var windows: [TopicName: Set<SegmentID>] = [:]
     for stream in subscription.streams.sorted() {
       unlist(id, from: stream)
       for segment in streams[stream]?.segments ?? [] where segments[segment]?.promises[id] != nil {
@@ -117,7 +119,7 @@ extension Ledger {
         if departure != .died, segments[segment]?.mayBeRead(by: id) == true { segments[segment]?.isForced = true }
         void(segment, for: id)
         if departure == .died { dropMapping(segment, .subscription(id)) }
-        reclaimIfReleased(segment, now: now, &actions)
+        reclaimIfReleased(segment, &windows, now: now, &actions)
       }
     }
     for segment in subscription.mappings.sorted() {

@@ -57,8 +57,16 @@ extension Ledger {
 
   /// What becomes of a complete segment when nobody is promised it any more.
   mutating func reclaimIfReleased(_ id: SegmentID, now: UInt64, _ actions: inout [LedgerAction]) {
+    var windows: [TopicName: Set<SegmentID>] = [:]
+    reclaimIfReleased(id, &windows, now: now, &actions)
+  }
+
+  /// The same for one of many.
+  mutating func reclaimIfReleased(
+    _ id: SegmentID, _ windows: inout [TopicName: Set<SegmentID>], now: UInt64, _ actions: inout [LedgerAction]
+  ) {
     guard let segment = segments[id], segment.state == .sealed, segment.promises.isEmpty else { return }
-    if retentionWindow(of: segment.topic, now: now).contains(id) {
+    if retentionWindow(of: segment.topic, &windows, now: now).contains(id) {
       move(id, to: .retained, now: now)
     } else {
       reclaim(id, now: now, &actions)

@@ -20,6 +20,16 @@ extension Ledger {
     return window
   }
 
+  /// The same, found out once for many segments.
+  func retentionWindow(
+    of name: TopicName, _ known: inout [TopicName: Set<SegmentID>], now: UInt64
+  ) -> Set<SegmentID> {
+    if let window = known[name] { return window }
+    let window = Set(retentionWindow(of: name, now: now))
+    known[name] = window
+    return window
+  }
+
   /// What the topic keeps from now on; nil leaves it as it is.
   mutating func set(
     _ retention: Retention?, of topic: TopicName, now: UInt64, _ actions: inout [LedgerAction]
