@@ -36,6 +36,16 @@ extension Ledger {
     return settle([.refuse(lease: id, .cancelled)], now: now)
   }
 
+  /// The publishers of these streams are about to close, and nobody waits for their answers. Those behind them are served with
+  /// the next event.
+  ///
+  /// - Returns: the leases that waited.
+  public mutating func dropLeases(of streams: Set<StreamID>) -> [UInt64] {
+    let dropped = waiting.filter { streams.contains($0.stream) }.map(\.id)
+    if !dropped.isEmpty { waiting.removeAll { streams.contains($0.stream) } }
+    return dropped
+  }
+
   /// The machine had no memory for a segment that was to be made.
   public mutating func creationFailed(_ id: SegmentID, lease: UInt64, now: UInt64) -> [LedgerAction] {
     guard let segment = segments[id] else { return [] }

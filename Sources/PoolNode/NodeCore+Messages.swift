@@ -30,6 +30,7 @@ extension NodeCore {
 
     case .closePublisher(let stream):
       guard owns(client, stream) else { return notOwn(client, stream) }
+      dropLeases(of: [stream])
       return close(stream, mappingsGone: false, mayReturn: false, contents: contents, now: now)
 
     case .subscribe(let wish):

@@ -164,6 +164,8 @@ struct NodeCore {
       actions += execute(ledger.unsubscribe(subscription, departure, now: now), contents: contents, now: now)
       actions += stopListening(subscription, departure) + forgetIfOver(subscription)
     }
+    // All at once, lest the end of each stream look through those of all.
+    dropLeases(of: record.streams)
     for stream in record.streams.sorted() {
       guard !ledger.isAway(stream) else {
         interruptReturn(of: stream, mappingsGone: mappingsGone, now: now)
@@ -174,6 +176,12 @@ struct NodeCore {
     return actions
   }
 
+  /// Leases that still wait go with their streams; those whose segment is being made are granted, or fail.
+  mutating func dropLeases(of streams: Set<StreamID>) {
+    for lease in ledger.dropLeases(of: streams) { leases[lease] = nil }
+  }
+
+  /// Its leases are to be dropped first.
   mutating func close(
     _ stream: StreamID, mappingsGone: Bool, mayReturn: Bool, contents: some SegmentContents, now: UInt64
   ) -> [NodeAction] {
@@ -190,9 +198,6 @@ struct NodeCore {
     let decided = ledger.closeStream(
       stream, ends: ends, mappingsGone: mappingsGone, beingMade: Set(ends.keys.filter { creating[$0] != nil }),
       now: now)
-    // Leases that still wait are dropped with their stream; those whose segment is being made are granted, or fail.
-    let inCreation = Set(creating.values)
-    leases = leases.filter { $0.value.stream != stream || inCreation.contains($0.key) }
     defer { pruneIfOver(stream) }
     return sealing + execute(decided, contents: contents, now: now)
   }

@@ -59,16 +59,22 @@ import Vocabulary
     #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
   }
 
-  @Test func aLeaseThatWaitsIsForgottenWithItsStream() throws {
+  @Test(arguments: End.allCases)
+  func leasesThatWaitAreForgottenWithTheirStreams(end: End) throws {
     var world = NodeWorld(contribution: 64 << 10)
-    let client = world.join()
-    let stream = try world.openPublisher(client, "a")
-    _ = try world.lease(client, stream)
-    let wish = RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)
-    _ = world.tell(client, .requestLease(wish))
-    #expect(world.core.leases.count == 1)
-    _ = world.tell(client, .closePublisher(stream))
-    #expect(world.core.leases.isEmpty)
+    let (client, other) = (world.join(), world.join())
+    let streams = try ["a", "b"].map { try world.openPublisher(client, $0) }
+    _ = try world.lease(client, streams[0])
+    for stream in [try world.openPublisher(other, "c")] + streams {
+      let wish = RequestLease(request: 8, stream: stream, capacity: 64 << 10, isAhead: false)
+      _ = world.tell(stream == streams[0] || stream == streams[1] ? client : other, .requestLease(wish))
+    }
+    #expect(world.core.leases.count == 3)
+    world.end(client, streams[0], end)
+    if end == .closes { _ = world.tell(client, .closePublisher(streams[1])) }
+    #expect(world.core.leases.values.map(\.client) == [other])
+    if end == .dies { #expect(world.core.creating.count == 1) }
+    #expect(world.core.ledger.waitingLeaseCount == (end == .dies ? 0 : 1))
   }
 
   @Test func aSegmentThatIsNotMadeYetIsNeitherReadyNorSealedNorUnmapped() throws {
