@@ -116,6 +116,19 @@ import Vocabulary
     #expect(books.pool.leased == 128 << 10, "the pool's sums are whole")
   }
 
+  @Test func whoMayInspectSomeTopicsSeesWhoSubscribesToThem() throws {
+    var world = try world(
+      "allow subscribe ** to user:1000", "deny inspect camera/secret to user:1001",
+      "allow inspect camera/* to user:1001")
+    let (subscriber, reader) = (world.join("camera", camera), world.join("viewer", viewer))
+    // Whether or not there is such a topic yet.
+    for pattern in ["camera/front", "*/front", "**", "lidar", "camera/secret"] {
+      _ = try world.subscribe(subscriber, pattern)
+    }
+    let seen = world.inspect(reader)?.subscriptions.map(\.pattern.text)
+    #expect(seen == ["camera/front", "*/front", "**"])
+  }
+
   // MARK: - Quotas and limits
 
   @Test func theBooksSayWhatEachUserHasAndMayHave() throws {

@@ -15,7 +15,7 @@ extension Snapshot {
     let holding = Set(holders.compactMap(\.subscription))
     subscriptions.removeAll { subscription in
       subscription.client != client && !holding.contains(subscription.subscription)
-        && !topics.contains { subscription.pattern.matches($0.topic) }
+        && !filter.mayAllow(subscription.pattern)
     }
     let concerned = Set(
       holders.compactMap(\.client) + streams.compactMap(\.client) + subscriptions.map(\.client) + [client])
