@@ -5,7 +5,7 @@ import Vocabulary
 extension Ledger {
   /// Whether a segment is on its way back: taken so lately that its holders may not have answered yet.
   func isComing(_ segment: SegmentRecord, now: UInt64) -> Bool {
-    segment.state == .pinned && segment.stateSince.addingClamped(limits.unmapGrace) > now
+    segment.state == .pinned && segment.stateSince.addingClamped(Limits.unmapGrace) > now
   }
 
   /// Whether more is lacking than is on its way back.

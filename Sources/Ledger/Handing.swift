@@ -43,8 +43,8 @@ extension Ledger {
     }
     let before = unreadBefore(segment, of: subscription)
     if before == 0 { return true }
-    return before < limits.handedWindow
-      && subscription.unreadBytes + segment.capacity <= contribution / limits.handedShare
+    return before < Limits.handedWindow
+      && subscription.unreadBytes + segment.capacity <= contribution / Limits.handedShare
   }
 
   /// How many segments of its stream, complete before it was leased, the subscription has and has not read.

@@ -8,22 +8,19 @@ import Vocabulary
 ///
 /// Every byte of the contribution is free, or in one segment, which is in one ``SegmentState``.
 public struct Ledger: Sendable {
-  public struct Limits: Sendable {
+  enum Limits {
     /// Segments of one stream that a subscription may have and not have read. So a stopped one pins few.
-    public var handedWindow = 4
+    static let handedWindow = 4
     /// The share of the pool that it may have so, beyond one segment of each stream: one in so many.
-    public var handedShare: UInt64 = 4
+    static let handedShare: UInt64 = 4
     /// Segments that are kept warm for a stream.
-    public var warmSegmentsPerStream = 8
+    static let warmSegmentsPerStream = 8
     /// How long, in nanoseconds, one waits for holders to unmap what was taken from them before more is taken.
-    public var unmapGrace: UInt64 = 100_000_000
-
-    public init() {}
+    static let unmapGrace: UInt64 = 100_000_000
   }
 
   public let contribution: UInt64
   let quotas: [TopicQuota]
-  let limits: Limits
 
   var segments: [SegmentID: SegmentRecord] = [:]
   var streams: [StreamID: StreamRecord] = [:]
@@ -57,11 +54,10 @@ public struct Ledger: Sendable {
   /// - Parameters:
   ///   - quotas: the first whose pattern matches a topic counts.
   ///   - life: of the node: segments are numbered within it. Nil, as in tests, for numbers from 1.
-  public init(contribution: UInt64, quotas: [TopicQuota] = [], limits: Limits = Limits(), life: NodeLife? = nil) {
-    lastSegment = life?.id(0) ?? 0
+  public init(contribution: UInt64, quotas: [TopicQuota] = [], life: NodeLife? = nil) {
+    lastSegment = life?.firstID ?? 0
     self.contribution = contribution
     self.quotas = quotas
-    self.limits = limits
     usage.free = contribution
   }
 

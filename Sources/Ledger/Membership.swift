@@ -53,7 +53,6 @@ extension Ledger {
       if mappingsGone, !beingMade.contains(segment) { segments[segment]?.mappings[.publisher(id)] = nil }
       switch segments[segment]?.state {
       case .leased:
-        segments[segment]?.isOrphaned = true
         let end = ends[segment] ?? LogEnd(epoch: segments[segment]?.epoch ?? 1, slots: 0)
         complete(segment, end, now: now, &actions)
       case .warm: takeBack(segment, now: now, &actions)

@@ -83,7 +83,7 @@ extension Ledger {
     if canRecycle, !isWanted(stream.id) || waiting.contains(where: { fits(segment, $0) }) {
       move(id, to: .warm, now: now)
       // The stream's latest segments are of the size that it needs now.
-      if stream.warm.count >= limits.warmSegmentsPerStream, let oldest = stream.warm.first {
+      if stream.warm.count >= Limits.warmSegmentsPerStream, let oldest = stream.warm.first {
         takeBack(oldest, now: now, &actions)
       }
     } else {

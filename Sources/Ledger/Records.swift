@@ -42,8 +42,6 @@ struct SegmentRecord: Sendable {
   var isForeign = false
   /// How many messages it holds, by the word of its publisher that is returning: it is completed when that is back.
   var sealedSlots: UInt32?
-  /// The publisher went without sealing it.
-  var isOrphaned = false
   /// It was taken for this lease, in exchange.
   var tradedFor: UInt64?
   var leasedAt: UInt64

@@ -75,7 +75,6 @@ extension Ledger {
   /// A segment that its publisher, which is back, does not have, or whose publisher is gone, is written no more.
   mutating func end(_ id: SegmentID, slots: UInt32, now: UInt64, _ actions: inout [LedgerAction]) {
     segments[id]?.isForeign = false
-    segments[id]?.isOrphaned = true
     guard let segment = segments[id] else { return }
     complete(id, LogEnd(epoch: segment.epoch, slots: slots), now: now, &actions)
   }

@@ -24,7 +24,7 @@ extension Ledger {
     for lease in waiting { consider(lease.deadline) }
     if !waiting.isEmpty {
       for id in pinned {
-        guard let end = segments[id]?.stateSince.addingClamped(limits.unmapGrace), end > clock else { continue }
+        guard let end = segments[id]?.stateSince.addingClamped(Limits.unmapGrace), end > clock else { continue }
         consider(end)
       }
     }

@@ -81,7 +81,7 @@ struct NodeCore {
   init(configuration: NodeConfiguration, life: NodeLife = .random(), now: UInt64) {
     self.configuration = configuration
     self.life = life
-    lastID = life.id(0)
+    lastID = life.firstID
     started = now
     ledger = Ledger(contribution: configuration.contribution, quotas: configuration.quotas, life: life)
     if configuration.followsAnother { ledger.awaitAnybody(until: graceEnd(now), now: now) }

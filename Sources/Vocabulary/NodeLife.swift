@@ -18,8 +18,8 @@ public struct NodeLife: Hashable, Sendable, RawRepresentable, CustomStringConver
 
   private init(checked: UInt32) { rawValue = checked }
 
-  /// The id with this number in this life.
-  public func id(_ number: UInt32) -> UInt64 { UInt64(rawValue) << 32 | UInt64(number) }
+  /// Where the ids of this life begin: they are counted up from here.
+  public var firstID: UInt64 { UInt64(rawValue) << 32 }
 
   /// Whether an id was given in this life.
   public func gave(_ id: some RawRepresentable<UInt64>) -> Bool { id.rawValue >> 32 == UInt64(rawValue) }

@@ -91,7 +91,7 @@ import Vocabulary
     let stream = world.publisher("a")
     let segments = try (0..<10).map { _ in try world.publish(stream) }
     for segment in segments { world.release(segment, by: subscriber) }
-    #expect(world.usage.warm == world.pages(UInt64(Ledger.Limits().warmSegmentsPerStream)))
+    #expect(world.usage.warm == world.pages(UInt64(Ledger.Limits.warmSegmentsPerStream)))
     #expect(world.usage.sealed == 0)
   }
 

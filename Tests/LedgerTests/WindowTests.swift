@@ -5,7 +5,7 @@ import Vocabulary
 
 /// How far ahead of its reading a subscription is handed segments.
 @Suite struct WindowTests {
-  private let window = Ledger.Limits().handedWindow
+  private let window = Ledger.Limits.handedWindow
 
   @Test func whoDoesNotReadIsHandedAWindowOnly() throws {
     var world = World(pages: 1_000)
