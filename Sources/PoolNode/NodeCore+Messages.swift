@@ -64,7 +64,7 @@ extension NodeCore {
       }
       guard streams[wish.stream]?.isClosed == false else { return [] }
       if let refusal = objection(to: wish, of: client) { return [.send(.refusal(refusal), to: client)] }
-      let lease = nextID()
+      let lease = nextLease()
       leases[lease] = PendingLease(client: client, stream: wish.stream, request: wish.request)
       let decided = ledger.requestLease(
         lease, stream: wish.stream, capacity: wish.capacity, minimum: wish.minimum, isAhead: wish.isAhead,

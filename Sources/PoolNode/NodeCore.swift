@@ -24,6 +24,7 @@ struct NodeCore {
   var awaitedListeners: [SubscriptionID: Set<StreamID>] = [:]
   var messagesLagged: UInt64 = 0
   private var lastID: UInt64
+  private var lastLease: UInt64 = 0
   private var lastClient: UInt64 = 0
 
   struct ClientRecord {
@@ -91,6 +92,12 @@ struct NodeCore {
   mutating func nextID() -> UInt64 {
     lastID += 1
     return lastID
+  }
+
+  /// The ledger's number for a lease that is asked for. It does not leave the node, so that ids are not used up for it.
+  mutating func nextLease() -> UInt64 {
+    lastLease += 1
+    return lastLease
   }
 
   func handleEndpoint(of client: ClientID) -> String {
