@@ -110,9 +110,12 @@ extension NodeCore {
     }
     switch row.holder {
     case .publisher(let stream):
-      guard let client = streams[stream]?.client, client != .nobody else { return nil }
+      guard let client = streams[stream]?.client else { return nil }
+      // One that hung up while it returned may have it mapped still; that it is awaited, another row says.
+      if client == .nobody, case .writes = reason { return nil }
       return HolderRow(
-        segment: segment, client: client, subscription: nil, reason: reason, sinceNanosecondsAgo: sinceNanosecondsAgo)
+        segment: segment, client: client == .nobody ? nil : client, subscription: nil, reason: reason,
+        sinceNanosecondsAgo: sinceNanosecondsAgo)
     case .subscription(let subscription):
       guard let client = subscriptions[subscription]?.client else { return nil }
       return HolderRow(

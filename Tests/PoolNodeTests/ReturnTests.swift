@@ -55,7 +55,7 @@ import Vocabulary
   }
 
   @Test(arguments: [true, false])
-  mutating func whatAPublisherHadToldBeforeItDiedWhileItReturnedIsHandedOn(isKilled: Bool) {
+  mutating func whatAPublisherHadToldBeforeItDiedWhileItReturnedIsHandedOn(isKilled: Bool) throws {
     world.contents.log[segment] = [1, 2]
     let (early, _) = returnReader(1, at: 1)
     _ = world.tell(early, .rejoinDone)
@@ -74,6 +74,8 @@ import Vocabulary
     }
     // What its process may still have mapped is not free before that has ended.
     #expect((world.core.ledger.poolUsage.free == world.core.ledger.contribution) == isKilled)
+    let holders = try #require(world.inspect(early)?.holders)
+    #expect(holders.map(\.reason) == (isKilled ? [] : [.mapped]) && holders.allSatisfy { $0.client == nil })
     _ = world.die(publisher)
     #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution)
     #expect(world.core.ledger.violations() == [])

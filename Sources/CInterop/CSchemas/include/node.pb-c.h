@@ -1079,7 +1079,7 @@ struct  Poolbus__HolderRow
   ProtobufCMessage base;
   uint64_t segment;
   /*
-   * 0: AWAITED or KEPT
+   * 0: AWAITED, KEPT, or it hung up while it returned
    */
   uint64_t client;
   /*
