@@ -104,7 +104,7 @@ extension Ledger {
         index += 1
         continue
       }
-      switch serve(lease, now: now, &shares, &actions) {
+      switch serve(at: index, now: now, &shares, &actions) {
       case .served:
         waiting.remove(at: index)
       case .awaits(let bound):
@@ -128,9 +128,9 @@ extension Ledger {
   }
 
   private mutating func serve(
-    _ lease: WaitingLease, now: UInt64, _ shares: inout [Room.Bound: [ExhaustedReport.Share]],
-    _ actions: inout [LedgerAction]
+    at index: Int, now: UInt64, _ shares: inout [Room.Bound: [ExhaustedReport.Share]], _ actions: inout [LedgerAction]
   ) -> Outcome {
+    let lease = waiting[index]
     if let segment = bestWarm(for: lease) {
       regrant(segment, for: lease, now: now, &actions)
       return .served
@@ -173,7 +173,10 @@ extension Ledger {
         refuse(lease, for: room.bound, &shares, &actions)
         return .served
       }
-      if lease.bound != room.bound { askBack(towards: room.bound, &actions) }
+      if lease.asked != room.bound {
+        waiting[index].asked = room.bound
+        askBack(towards: room.bound, &actions)
+      }
       return .awaits(room.bound)
     }
   }

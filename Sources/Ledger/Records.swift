@@ -150,7 +150,9 @@ struct WaitingLease: Sendable {
   let policy: FullPolicy
   /// When it is given up; nil for never.
   let deadline: UInt64?
-  /// What it waits for by its last turn, so that publishers were asked for what they have leased of it; nil before that.
+  /// What it waits for by its last turn; nil before that.
   var bound: Room.Bound?
+  /// Publishers were asked for what they have leased of this.
+  var asked: Room.Bound?
   var trade = Trade()
 }

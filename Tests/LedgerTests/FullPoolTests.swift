@@ -115,6 +115,19 @@ import Vocabulary
     #expect(world.granted[waiting] != nil)
   }
 
+  @Test func whatIsLeasedIsAskedBackWhenWhatIsOnItsWayDoesNotCome() throws {
+    var world = World(pages: 4)
+    world.unmapsAtOnce = false
+    _ = try world.publish(world.publisher("a"))
+    let idle = world.publisher("b")
+    _ = try world.lease(idle, pages: 2)
+    let lease = world.ask(world.publisher("c"), pages: 2)
+    #expect(world.granted[lease] == nil && world.askedBack == [])
+    let grace = try #require(world.ledger.nextDeadline)
+    world.advance(by: grace - world.now)
+    #expect(world.askedBack == [idle])
+  }
+
   @Test func aQuotaBoundsItsTopicAndKeepsNobodyElseBack() throws {
     var world = World(pages: 8, quotas: [TopicQuota(pattern: try TopicPattern("a/*"), bytes: 2 * World.page)])
     _ = world.subscriber("**")
