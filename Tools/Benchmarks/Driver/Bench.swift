@@ -44,6 +44,7 @@ struct Bench: AsyncParsableCommand {
   }
 
   func run() async throws {
+    PeerProcess.outliveAll()
     let file = URL(fileURLWithPath: "\(folder)/Results/results.json")
     let results = last ? try Results(from: file) : try measured()
     if isWhole, !last { try results.write(to: file) }

@@ -11,6 +11,12 @@ final class PeerProcess {
   private static let patience: Int32 = 20_000
   let name: String
 
+  /// Makes it an error to tell a process something that has ended, which would else end this one by SIGPIPE.
+  static func outliveAll() {
+    // Not SIG_IGN: peers would inherit that, while a handler ends with this program.
+    signal(SIGPIPE) { _ in }
+  }
+
   init(
     _ system: System, _ role: String, _ configuration: Configuration, index: Int = 0, place: String, programs: String
   ) throws {

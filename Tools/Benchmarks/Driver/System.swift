@@ -63,5 +63,5 @@ struct Failure: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// Tells a person on standard error what goes on.
-func report(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+/// Tells a person on standard error what goes on, as far as that can be written.
+func report(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data("\(text)\n".utf8)) }

@@ -1,0 +1,37 @@
+import Foundation
+import Testing
+
+@testable import bench
+
+@Suite struct PeerProcessTests {
+  init() { PeerProcess.outliveAll() }
+
+  @Test func `who has ended can't be told anything, and that is an error only`() throws {
+    try with("echo ready") { peer in
+      try peer.expect("ready")
+      #expect(throws: Failure.self) { try peer.expect("done") }
+      #expect(throws: (any Error).self) { try peer.tell("run 1") }
+    }
+  }
+
+  @Test func `a peer ignores no signal`() throws {
+    try with("echo ready ignored=$(sed -n 's/^SigIgn:[[:space:]]*//p' /proc/$$/status)") { peer in
+      let ignored = try #require(try peer.expect("ready")["ignored"].flatMap { UInt64($0, radix: 16) })
+      #expect(ignored & (1 << (SIGPIPE - 1)) == 0)
+    }
+  }
+
+  /// A peer that is a shell's script.
+  private func with(_ script: String, _ body: (PeerProcess) throws -> Void) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "poolbus-bench-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = folder.appending(path: "peer")
+    try "#!/bin/sh\n\(script)\n".write(to: file, atomically: false, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: file.path)
+    let peer = try PeerProcess(
+      System("peer"), "ping", Configuration(size: 64), place: folder.path, programs: folder.path)
+    defer { peer.end() }
+    try body(peer)
+  }
+}
