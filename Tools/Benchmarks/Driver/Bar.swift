@@ -5,7 +5,7 @@ import TextTable
 struct Bar: Sendable {
   let title: String
   let limit: Limit
-  /// The ratio in each round; their median is judged.
+  /// The ratio in each round, whose median is judged; or the ratio of the medians, where not all was measured in turn.
   let figure: @Sendable (Results) -> Rounds
 
   /// The most that the figure may be, or the least that it must be.
@@ -33,6 +33,9 @@ struct Verdict {
     return least...most
   }
 
+  /// Whether all that was compared was measured in turn.
+  var isInTurn: Bool { rounds.groups != nil }
+
   var isMet: Bool {
     guard let figure else { return false }
     return switch limit {
@@ -54,12 +57,12 @@ struct Verdict {
         case .atMost(let most): "at most \(most)"
         case .atLeast(let least): "at least \(least)"
         }
-      let range = verdict.range.map { String(format: "%.3f-%.3f", $0.lowerBound, $0.upperBound) }
+      let range = verdict.range.map { String(format: "%.3f-%.3f", $0.lowerBound, $0.upperBound) } ?? ""
       return [
         Column(title: "BAR", value: verdict.title), Column(title: "LIMIT", value: limit),
         Column(
           title: "FIGURE", value: verdict.figure.map { String(format: "%.4f", $0) } ?? "not measured", align: .right),
-        Column(title: "ROUNDS", value: range ?? "", align: .right),
+        Column(title: "ROUNDS", value: verdict.isInTurn ? range : "not in turn", align: .right),
         Column(title: "", value: verdict.isMet ? "met" : "MISSED"),
         Column(title: "COMPARED", value: verdict.compared),
       ]

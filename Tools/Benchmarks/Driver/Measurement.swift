@@ -15,6 +15,9 @@ struct Measurement: Codable, Equatable, Sendable {
   let work: Work
   let system: String
   let configuration: Configuration
+  /// The groups of a run that it was measured in, by their numbers, each with as many rounds: whatever is in one group is
+  /// measured in turn.
+  var groups: [Int]
   var rounds: [Metric: [Double]] = [:]
   /// Set for round trips.
   var tail: Tail?

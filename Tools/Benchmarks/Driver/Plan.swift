@@ -21,10 +21,11 @@ struct Plan {
   func configurations(of work: Work) -> [[Configuration]] {
     switch work {
     case .latency, .throughput:
-      // A size's modes in turn, as ours are compared with others' in whichever is best for those; but for one, as there
-      // are systems of which one only can be there. Untouched payloads are compared with those of other sizes.
+      // Ours are compared with others' in the same mode, and adaptive with whichever is best for those: spin, as a rule. All
+      // modes can't be in turn, as there are systems of which one only can be there. Untouched payloads are compared with
+      // those of other sizes.
       let touched = sizes.flatMap { size in
-        [[System.Mode.block, .adaptive], [.spin]].map { modes in modes.map { Configuration(size: size, mode: $0) } }
+        [[System.Mode.block], [.adaptive, .spin]].map { modes in modes.map { Configuration(size: size, mode: $0) } }
       }
       let untouched = System.Mode.allCases.flatMap { mode in
         extremesTogether.map { sizes in sizes.map { Configuration(size: $0, isTouched: false, mode: mode) } }

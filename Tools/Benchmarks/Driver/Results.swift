@@ -16,6 +16,7 @@ struct Results: Codable, Equatable, Sendable {
   /// Adds rounds to those of the same work, if it was done before.
   mutating func add(_ measurement: Measurement) {
     if let index = measurements.firstIndex(where: { $0.isSameWork(as: measurement) }) {
+      measurements[index].groups += measurement.groups
       measurements[index].rounds.merge(measurement.rounds, uniquingKeysWith: +)
     } else {
       measurements.append(measurement)
@@ -25,6 +26,9 @@ struct Results: Codable, Equatable, Sendable {
   func measurement(_ system: String, _ work: Work, _ configuration: Configuration) -> Measurement? {
     measurements.first { $0.system == system && $0.work == work && $0.configuration == configuration }
   }
+
+  /// A number that no group of this run has.
+  var nextGroup: Int { (measurements.flatMap(\.groups).max() ?? 0) + 1 }
 
   /// The systems that were measured, in the order of systems.json.
   var measuredSystems: [System] {

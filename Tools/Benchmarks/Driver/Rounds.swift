@@ -1,30 +1,36 @@
-/// What each round gave. Systems are measured in turn, so figures are compared round by round: what slowed the machine for
-/// a while slowed both.
+/// What each round gave. Figures of systems that were measured in turn are compared round by round: what slowed the machine
+/// for a while slowed both. Of others the medians are compared.
 struct Rounds: Equatable, Sendable {
-  /// Nil if it was not measured.
+  /// Nil if it was not measured; a single one if it is made of figures that were not measured in turn.
   var values: [Double]?
+  /// The groups that they were measured in; nil if it is made of figures that were not measured in turn.
+  var groups: [Int]? = []
   /// Whose they are, where a bar leaves it open: the best system and its way of waiting.
   var names: [String] = []
   /// Who would have been compared as well, had they been measured.
   var missing: [String] = []
 
-  static func / (left: Rounds, right: Rounds) -> Rounds { left.paired(with: right, by: /) }
-  static func + (left: Rounds, right: Rounds) -> Rounds { left.paired(with: right, by: +) }
-  static func - (left: Rounds, right: Rounds) -> Rounds { left.paired(with: right, by: -) }
+  static func / (left: Rounds, right: Rounds) -> Rounds { left.combined(with: right, by: /) }
+  static func + (left: Rounds, right: Rounds) -> Rounds { left.combined(with: right, by: +) }
+  static func - (left: Rounds, right: Rounds) -> Rounds { left.combined(with: right, by: -) }
 
-  /// Not measured if the one has other rounds than the other.
-  private func paired(with other: Rounds, by operation: (Double, Double) -> Double) -> Rounds {
-    var values: [Double]?
-    if let left = self.values, let right = other.values, left.count == right.count {
-      values = zip(left, right).map(operation)
+  private func combined(with other: Rounds, by operation: (Double, Double) -> Double) -> Rounds {
+    var result = Rounds(names: names + other.names, missing: missing + other.missing)
+    guard let left = values, let right = other.values else { return result }
+    if let groups, groups == other.groups, left.count == right.count {
+      result.values = zip(left, right).map(operation)
+      result.groups = groups
+    } else if let left = left.median, let right = right.median {
+      result.values = [operation(left, right)]
+      result.groups = nil
     }
-    return Rounds(values: values, names: names + other.names, missing: missing + other.missing)
+    return result
   }
 }
 
 extension Results {
   func rounds(_ system: String, _ work: Work, _ metric: Metric, _ configuration: Configuration) -> Rounds {
-    Rounds(values: measurement(system, work, configuration)?.rounds[metric])
+    measurement(system, work, configuration)?.figures(metric) ?? Rounds()
   }
 
   func latency(_ system: String, _ size: Int, _ mode: System.Mode, isTouched: Bool = true) -> Rounds {
@@ -49,7 +55,8 @@ extension Results {
           continue
         }
         if let best, work.isRoundTrip ? best.median <= median : best.median >= median { continue }
-        best = (median, Rounds(values: measured.rounds[work.metric], names: [name]))
+        best = (median, measured.figures(work.metric))
+        best?.rounds.names = [name]
       }
     }
     var rounds = best?.rounds ?? Rounds()
@@ -73,4 +80,8 @@ extension Results {
     let times = rates.map { 1 / $0 }
     return Rounds(values: [zip(shares, times).map(*).reduce(0, +) / times.reduce(0, +)])
   }
+}
+
+extension Measurement {
+  fileprivate func figures(_ metric: Metric) -> Rounds { Rounds(values: rounds[metric], groups: groups) }
 }

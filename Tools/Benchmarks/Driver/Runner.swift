@@ -39,6 +39,7 @@ struct Runner {
   private func measure(_ work: Work, _ configurations: [Configuration], into results: inout Results) {
     var candidates: [Candidate] = []
     defer { for candidate in candidates where !candidate.hasFailed { candidate.run.end() } }
+    let group = results.nextGroup
     // Of payloads that are not written whole there may be many more under way.
     HostPages.find(configurations.map { $0.size * ($0.isTouched ? 8 : 128) }.max() ?? 0)
     for configuration in configurations {
@@ -47,7 +48,8 @@ struct Runner {
           report("skipped \(system.title) at \(work), \(configuration): there can be one of its servers only")
           continue
         }
-        let measurement = Measurement(work: work, system: system.name, configuration: configuration)
+        let measurement = Measurement(
+          work: work, system: system.name, configuration: configuration, groups: [group])
         do {
           let run = try SystemRun(system, work, configuration, programs: programs)
           do {

@@ -34,11 +34,28 @@ import Testing
     #expect(Verdict.table([verdict]).contains("not measured"))
   }
 
-  @Test func `rounds that were not in turn are not compared`() throws {
+  @Test func `of what was not measured in turn the medians are compared, and that is said`() throws {
     var results = emptyResults(.ours, .plainMemory)
-    results.addRates([10, 10], of: "poolbus", .block, size: 1 << 20)
-    results.addRates([10], of: "floor", .block, size: 1 << 20)
-    #expect(try results.verdict(throughput).figure == nil)
+    results.addRates([10, 20, 90], of: "poolbus", .block, size: 1 << 20, group: 1)
+    results.addRates([10, 40, 60], of: "floor", .block, size: 1 << 20, group: 2)
+    let verdict = try results.verdict(throughput)
+    #expect(verdict.figure == 0.5)
+    #expect(verdict.range == nil)
+    #expect(!verdict.isInTurn)
+    #expect(Verdict.table([verdict]).contains("not in turn"))
+  }
+
+  @Test func `rounds of several groups are compared if both are of the same ones`() throws {
+    var results = emptyResults(.ours, .plainMemory)
+    for group in 1...2 {
+      results.addRates([10, 20], of: "poolbus", .block, size: 1 << 20, group: group)
+      results.addRates([20, 10], of: "floor", .block, size: 1 << 20, group: group)
+      // Of the third group one has failed in each.
+      results.addRates([10, 20], of: "poolbus", .spin, size: 1 << 20, group: group)
+      results.addRates([20, 10], of: "floor", .spin, size: 1 << 20, group: group + 1)
+    }
+    #expect(try results.verdict(throughput).rounds.values == [0.5, 2, 0.5, 2])
+    #expect(try results.verdict("spin 1 MiB GB/s / floor").rounds.values == [1])
   }
 
   @Test func `the best peer and its way of waiting are named, and who is missing`() throws {
@@ -74,6 +91,30 @@ import Testing
     #expect(verdict.rounds.names == ["a, spin"])
   }
 
+  @Test func `what is made of figures that were not measured in turn is not in turn with anything`() throws {
+    var results = emptyResults(.ours, .plainMemory, System("handle", floor: true))
+    for (group, size) in [64, 1 << 20].enumerated() {
+      let configuration = Configuration(size: size)
+      results.add(.latency, .p50, [10, 20, 60], of: "floor", configuration, group: group)
+      results.add(.latency, .p50, [40, 60, 90], of: "handle", configuration, group: group)
+      results.add(.latency, .p50, [25, 50, 90], of: "poolbus", configuration, group: group)
+    }
+    let verdict = try results.verdict("block 1 MiB latency / futex floor + one handle")
+    // 50 of 20, and 30 for the handle.
+    #expect(verdict.rounds.values == [1])
+    #expect(!verdict.isInTurn)
+  }
+
+  @Test func `all modes of ours are in turn with the same of others, and adaptive with spin`() {
+    for work in [Work.latency, .throughput] {
+      let groups = Plan().configurations(of: work)
+      for size in Plan.sizes {
+        let modes = groups.map { group in group.filter { $0.size == size && $0.isTouched }.map(\.mode) }
+        #expect(modes.filter { !$0.isEmpty } == [[.block], [.adaptive, .spin]])
+      }
+    }
+  }
+
   @Test func `the node's CPU is that of all the time, and only of a flow that reached its rate`() {
     var results = emptyResults(.ours)
     let flow = Configuration(size: 64, mode: .adaptive, rate: 100)
@@ -81,7 +122,7 @@ import Testing
     // Three tenths of a core in one round, and nothing in one that lasts twice as long.
     results.measurements = [
       Measurement(
-        work: .growth, system: "poolbus", configuration: flow,
+        work: .growth, system: "poolbus", configuration: flow, groups: [1],
         rounds: [.serverCPU: [0.3, 0], .messagesPerSecond: [100, 50]])
     ]
     #expect(results.nodeCPU(flow).values == nil)

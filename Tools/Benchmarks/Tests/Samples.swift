@@ -18,14 +18,20 @@ extension System {
 }
 
 extension Results {
+  /// Adds rounds; all that are in one group were measured in turn.
   mutating func add(
-    _ work: Work, _ metric: Metric, _ rounds: [Double], of system: String, _ configuration: Configuration
+    _ work: Work, _ metric: Metric, _ rounds: [Double], of system: String, _ configuration: Configuration,
+    group: Int = 1
   ) {
-    add(Measurement(work: work, system: system, configuration: configuration, rounds: [metric: rounds]))
+    add(
+      Measurement(
+        work: work, system: system, configuration: configuration, groups: [group], rounds: [metric: rounds]))
   }
 
-  mutating func addRates(_ rounds: [Double], of system: String, _ mode: System.Mode, size: Int) {
-    add(.throughput, .messagesPerSecond, rounds, of: system, Configuration(size: size, mode: mode))
+  mutating func addRates(
+    _ rounds: [Double], of system: String, _ mode: System.Mode, size: Int, group: Int = 1
+  ) {
+    add(.throughput, .messagesPerSecond, rounds, of: system, Configuration(size: size, mode: mode), group: group)
   }
 
   func verdict(_ title: String) throws -> Verdict {
