@@ -86,6 +86,8 @@ struct Poolbusd: AsyncParsableCommand {
   var config: String?
 
   func run() async throws {
+    // A log whose reader has ended must not end the node.
+    signal(SIGPIPE, SIG_IGN)
     do {
       try await serve(Settings(from: sources()))
     } catch let error as InvalidSetting {
@@ -127,6 +129,6 @@ struct Poolbusd: AsyncParsableCommand {
   }
 
   private static func complain(_ message: String) {
-    FileHandle.standardError.write(Data("poolbusd: \(message)\n".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("poolbusd: \(message)\n".utf8))
   }
 }
