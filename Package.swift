@@ -122,8 +122,8 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "CPeer", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestProcesses", "TestSupport", "poolbus-peer",
-        "poolbusd",
+        "CPeer", "Platform", "PoolBus", "PoolNode", "PooledMemory", "TestProcesses", "TestSupport", "busctl",
+        "poolbus-peer", "poolbusd",
       ],
       swiftSettings: swiftSettings),
     .executableTarget(

@@ -46,5 +46,21 @@ extension EndToEnd {
         }
       }
     }
+
+    @Test(
+      "busctl ends with 69 when the node is gone", arguments: ["subscribe topic", "monitor topic", "publish topic"])
+    func busctl(command: String) async throws {
+      try await Workplace.with(contribution: 64 << 20) { place in
+        let log = try Log()
+        let words = ["\(Executable.folder)/busctl"] + command.split(separator: " ").map(String.init)
+        let busctl = try place.program(words + ["--socket", place.socket], errors: log.raw)
+        try await place.books("busctl is at work") { !$0.subscriptions.isEmpty || !$0.streams.isEmpty }
+        try await place.node?.kill()
+        await place.leaveInspector()
+        #expect(try await busctl.end() == .code(69))
+        #expect(try log.lines().contains { $0.contains("the node is gone") })
+        try await place.startNode()
+      }
+    }
   }
 }

@@ -13,7 +13,7 @@ struct NodeOptions: ParsableArguments {
   /// - Parameter name: how others see this process.
   /// - Throws: ``BusError/cannotJoin(_:)`` if no node answers: none is ever started here.
   func withBus<Result>(as name: String, _ work: (Bus) async throws -> Result) async throws -> Result {
-    var configuration = BusConfiguration(name: "busctl \(name)", embeddedNode: nil)
+    var configuration = BusConfiguration(name: "busctl \(name)", embeddedNode: nil, whenNodeLost: .fail)
     if let socket { configuration.socketPath = socket }
     let bus = try await Bus.connect(configuration)
     do {
