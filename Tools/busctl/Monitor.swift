@@ -7,7 +7,8 @@ struct Monitor: AsyncParsableCommand {
     abstract: "Watches handles as they travel, a line for each, without holding any memory.",
     discussion: """
       A line shows when the message was published, its topic, stream and sequence, where it lies as \
-      segment.epoch/slot, and its size. Handles that came faster than they could be shown are counted in the end. \
+      segment.epoch/slot, and its size. A batch has one handle, for its last message; messages without a handle of their \
+      own are counted in the end. \
       Those of a publisher that lives for a few milliseconds only may go unseen: use 'busctl subscribe' to miss nothing.
       """)
 
@@ -32,27 +33,50 @@ struct Monitor: AsyncParsableCommand {
     try await node.withBus(as: "monitor") { bus in
       let observer = try await bus.observer(of: pattern.text)
       let interruption = Interruption { observer.close() }
-      let (seen, gaps) = try await watch(observer)
-      if gaps > 0 { Console.report("missed \(counted(gaps, "handle")) that came faster than they could be shown") }
+      let (seen, missing) = try await watch(observer)
+      if missing > 0 {
+        Console.report(
+          "\(counted(missing, "message")) without a handle of their own: published in batches, or their handles came too fast"
+        )
+      }
       guard interruption.hasHappened || seen == count else { throw BusError.nodeLost }
       if let count, seen < count { throw Failure("interrupted after \(seen) of \(counted(count, "handle"))") }
     }
   }
 
-  /// - Returns: how many handles were seen, and how many are missing between them.
-  private func watch(_ observer: HandleObserver) async throws -> (seen: Int, gaps: UInt64) {
+  /// - Returns: how many handles were seen, and how many messages between them had none.
+  private func watch(_ observer: HandleObserver) async throws -> (seen: Int, missing: UInt64) {
     var seen = 0
-    var gaps: UInt64 = 0
-    var last: [StreamID: UInt64] = [:]
+    var streams: [StreamID: SeenHandles] = [:]
     for await observed in observer.handles {
       let row = HandleRow(observed)
       try Console.print(json ? JSON.line(row) : row.text)
-      if let last = last[row.stream], row.sequence > last { gaps += row.sequence - last - 1 }
-      last[row.stream] = row.sequence
+      streams[row.stream, default: SeenHandles(row.sequence)].add(row.sequence)
       seen += 1
       if seen == count { break }
     }
-    return (seen, gaps)
+    return (seen, streams.values.reduce(0) { $0 &+ $1.missing })
+  }
+}
+
+/// Which handles of a stream were seen. Those of several threads may come out of order.
+struct SeenHandles {
+  private var least: UInt64
+  private var greatest: UInt64
+  private var count: UInt64 = 0
+
+  init(_ first: UInt64) { (least, greatest) = (first, first) }
+
+  mutating func add(_ sequence: UInt64) {
+    least = min(least, sequence)
+    greatest = max(greatest, sequence)
+    count += 1
+  }
+
+  /// Messages between the first and the last whose handles were not seen.
+  var missing: UInt64 {
+    let others = greatest - least
+    return others >= count ? others - count + 1 : 0
   }
 }
 

@@ -3,7 +3,8 @@ import Vocabulary
 /// Sees the handles of every topic that its pattern matches, but no payloads: it is promised nothing, holds no memory,
 /// and slows nobody.
 ///
-/// Handles are dropped when it does not keep up; gaps in ``Handle/sequence`` show how many.
+/// Gaps in ``Handle/sequence`` are messages without a handle of their own: a batch has one, for its last message, and handles
+/// are dropped when the observer does not keep up. Those of a publisher that several threads use may come out of order.
 public final class HandleObserver: Sendable {
   private let core: SubscriptionCore
 
@@ -13,7 +14,7 @@ public final class HandleObserver: Sendable {
     public var handle: Handle
   }
 
-  /// The handles as they come; ends when the observer is closed or the node is lost.
+  /// The handles as they come; ends when the observer is closed, or the node is lost for good (``NodeLossPolicy``).
   public let handles: AsyncStream<Observed>
 
   init(_ core: SubscriptionCore, queue: HandleQueue) {
