@@ -30,4 +30,19 @@ import ToolSupport
     let suffix = SafeFileName(proposed: "a." + String(repeating: "b", count: 400), fallback: "")
     #expect(suffix.numbered(999_999).utf8.count <= 255)
   }
+
+  @Test func whatIsLongIsNoSuffix() {
+    let name = "v1." + String(repeating: "x", count: 40)
+    #expect(SafeFileName(proposed: name, fallback: "").numbered(1) == name)
+    #expect(SafeFileName(proposed: name, fallback: "").numbered(2) == name + "-2")
+  }
+
+  @Test(arguments: ["t", "t."]) func ofALongFallbackTheEndStays(start: String) {
+    let fallback = start + String(repeating: "ü", count: 300)
+    let names = [17, 18].map { SafeFileName(proposed: nil, fallback: fallback, end: "-4-\($0)") }
+    #expect(names[0].numbered(1).hasSuffix("ü-4-17"))
+    #expect(names[1].numbered(1).hasSuffix("ü-4-18"))
+    #expect(names[0].numbered(999_999).hasSuffix("ü-4-17-999999"))
+    #expect(names.allSatisfy { $0.numbered(999_999).utf8.count <= 255 })
+  }
 }

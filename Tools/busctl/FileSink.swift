@@ -23,8 +23,10 @@ struct FileSink: MessageSink {
 
   mutating func take(_ sample: borrowing Sample) throws {
     var row = MessageRow(sample)
-    let fallback = "\(row.topic.text.replacing("/", with: "-"))-\(row.stream.rawValue)-\(row.sequence)"
-    let (path, file) = try create(SafeFileName(proposed: row.attributes["file"], fallback: fallback))
+    let name = SafeFileName(
+      proposed: row.attributes["file"], fallback: row.topic.text.replacing("/", with: "-"),
+      end: "-\(row.stream.rawValue)-\(row.sequence)")
+    let (path, file) = try create(name)
     do {
       try write(sample.bytes, to: file)
       try file.close()
