@@ -59,6 +59,7 @@ struct Publish: AsyncParsableCommand {
   func run() async throws {
     let paths = files.isEmpty ? ["-"] : files
     var progress = Progress(total: try Self.totalByteCount(of: paths))
+    defer { progress.clear() }
     try await node.withBus(as: "publish") { bus in
       let publisher = try await bus.publisher(for: topic.text, options: options)
       for path in paths {
@@ -68,7 +69,6 @@ struct Publish: AsyncParsableCommand {
       }
       publisher.close()
     }
-    progress.clear()
   }
 
   private var options: PublisherOptions {
