@@ -75,6 +75,7 @@ extension Handover {
         let books = try await bus.inspect()
         let isEmpty = books.clients.count == 1 && books.pool.free == books.pool.contribution
         if isEmpty || ContinuousClock.now > deadline { return books.pool }
+        try await Task.sleep(for: .milliseconds(10))
       }
     }
   }
