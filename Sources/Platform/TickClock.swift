@@ -1,5 +1,4 @@
 import CPlatform
-import Glibc
 
 /// The time as ``Clock`` tells it, for a hot loop: the processor's ticks since the last look at the kernel's clocks, which is
 /// never long ago.
@@ -43,16 +42,7 @@ public struct TickClock: Sendable {
 
   /// Whether the kernel trusts the ticks to be even, and alike on all cores.
   private static let isUsable: Bool = {
-    var name = InlineArray<32, UInt8>(repeating: 0)
-    var span = name.mutableSpan
-    // SAFETY: the kernel copies the path, and writes no more than there is room for.
-    let count = unsafe span.withUnsafeMutableBufferPointer { room in
-      let file = unsafe open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC)
-      guard file >= 0 else { return 0 }
-      defer { close(file) }
-      return unsafe read(file, room.baseAddress, room.count)
-    }
-    let source = String(decoding: (0..<max(count, 0)).map { name[$0] }, as: UTF8.self)
+    let source = systemText(of: "/sys/devices/system/clocksource/clocksource0/current_clocksource")
     return source == "tsc\n" || source == "arch_sys_counter\n"
   }()
 }

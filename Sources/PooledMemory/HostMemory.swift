@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// What the host's memory is up to, as the kernel tells it.
 package enum HostMemory {
@@ -16,15 +16,4 @@ package enum HostMemory {
     let (bytes, overflow) = kilobytes.multipliedReportingOverflow(by: 1024)
     return overflow ? nil : bytes
   }
-}
-
-/// The first 4096 bytes of a file below /proc or /sys; nil if it can't be read.
-func systemText(of path: String) -> String? {
-  let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-  guard file >= 0 else { return nil }
-  defer { close(file) }
-  var bytes = [UInt8](repeating: 0, count: 4096)
-  // SAFETY: `read` writes at most the array's length into the array.
-  let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
-  return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
 }

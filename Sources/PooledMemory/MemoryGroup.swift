@@ -1,3 +1,5 @@
+import Platform
+
 /// What the control groups that this process is in still allow it, as with a container's memory limit.
 ///
 /// Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`, "Memory", and `cgroup-v1/memory.rst`.
