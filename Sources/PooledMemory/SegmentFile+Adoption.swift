@@ -16,9 +16,6 @@ extension SegmentFile {
     _ descriptor: consuming OwnedDescriptor, id: SegmentID, capacity: Int
   ) throws(MemoryError) -> SegmentFile {
     let subject = "\(id)"
-    guard SegmentLayout.allows(capacity: capacity) else {
-      throw .unsuitable(subject: subject, problem: "a segment can't have \(capacity) bytes")
-    }
     try requireSealedFile(descriptor, byteCount: capacity, subject: subject)
     let (name, status) = try attempt("inspect the memory file of \(subject)") { () throws(Errno) in
       (try MemoryFile.name(of: descriptor.raw), try MemoryFile.status(of: descriptor.raw))

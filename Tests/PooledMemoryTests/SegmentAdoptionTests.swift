@@ -80,7 +80,7 @@ import Vocabulary
     #expect(problem(adopting: try file(byteCount: 8192)).contains("8192 bytes where 16384 were announced"))
     #expect(problem(adopting: try file(backed: false)).contains("only 0 of its 16384 bytes are backed"))
     #expect(problem(adopting: try file(seals: [.shrink, .grow, .seal])).contains("could not seal") == false)
-    #expect(problem(adopting: try file(), capacity: 12_345).contains("can't have 12345 bytes"))
-    #expect(problem(adopting: try file(), capacity: 1 << 50).contains("can't have"))
+    #expect(problem(adopting: try file(), capacity: 12_345).contains("has 12345 bytes"))
+    #expect(problem(adopting: try file(), capacity: 1 << 50).contains("no memory of ours has"))
   }
 }
