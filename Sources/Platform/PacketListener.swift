@@ -32,10 +32,11 @@ public struct PacketListener: ~Copyable, Sendable {
   /// - Parameters:
   ///   - mode: the socket's permissions: who may connect.
   ///   - group: whose the socket is beside its user's; nil leaves it to the system.
+  ///   - patience: milliseconds to wait for others that are about to take a path in the same directory.
   /// - Throws: ``SocketError``.
-  public static func claim(path: String, mode: mode_t = 0o600, group: gid_t? = nil) throws(SocketError)
-    -> PacketListener
-  {
+  public static func claim(
+    path: String, mode: mode_t = 0o600, group: gid_t? = nil, patience: Int = 5_000
+  ) throws(SocketError) -> PacketListener {
     guard path.utf8.count <= PacketSocket.maximumPathByteCount else {
       throw .pathTooLong(path: path, limit: PacketSocket.maximumPathByteCount)
     }
@@ -55,8 +56,17 @@ public struct PacketListener: ~Copyable, Sendable {
     }
     // SAFETY: here and below the kernel copies paths before the calls return.
     let lock = OwnedDescriptor(adopting: try system(unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
-    while flock(lock.raw, LOCK_EX) != 0 {
-      guard errno == EINTR else { throw .failed(path: directory, Errno(rawValue: errno)) }
+    // Anybody who may read the directory can have it locked, and keep it so.
+    var waited = 0
+    while flock(lock.raw, LOCK_EX | LOCK_NB) != 0 {
+      switch Errno(rawValue: errno) {
+      case .interrupted: continue
+      case .resourceTemporarilyUnavailable where waited < patience:
+        usleep(1_000)
+        waited += 1
+      case .resourceTemporarilyUnavailable: throw .directoryLocked(path: path, directory: directory)
+      case let error: throw .failed(path: directory, error)
+      }
     }
     var isSocket = false
     let followsAnother = FileIdentity(path: path, isSocket: &isSocket) != nil

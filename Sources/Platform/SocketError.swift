@@ -6,6 +6,8 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
   case denied(path: String)
   /// A node has the socket already.
   case inUse(path: String, processID: Int32)
+  /// Another process has the directory of the path locked, and keeps it so.
+  case directoryLocked(path: String, directory: String)
   /// What stands at the path is no socket, and stays.
   case notASocket(path: String)
   case failed(path: String, Errno)
@@ -30,6 +32,9 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
     case .denied(let path): "this user may not use \(path): ask the owner of its directory for access"
     case .inUse(let path, let processID):
       "process \(processID) serves \(path) already: stop it, or choose another socket"
+    case .directoryLocked(let path, let directory):
+      "\(path) can't be taken while another process has a lock (flock) on \(directory): end that process, or choose another "
+        + "directory"
     case .notASocket(let path): "\(path) exists and is no socket: move it away, or choose another path"
     case .failed(let path, let error): "\(path) could not be used: \(error)"
     case .notAListener(let descriptor):

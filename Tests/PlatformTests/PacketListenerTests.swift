@@ -33,6 +33,21 @@ import Testing
     #expect(client.raw >= 0)
   }
 
+  @Test func aLockThatIsKeptIsNamed() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("bus")
+    do {
+      // SAFETY: the kernel copies the path.
+      let lock = OwnedDescriptor(adopting: unsafe open(directory.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+      #expect(flock(lock.raw, LOCK_EX) == 0)
+      #expect(throws: SocketError.directoryLocked(path: path, directory: directory.path)) {
+        _ = try PacketListener.claim(path: path, patience: 20)
+      }
+    }
+    #expect(FileIdentity(path: path) == nil)
+    _ = try PacketListener.claim(path: path)
+  }
+
   @Test func ofManyClaimsAtOnceOneWins() async throws {
     let directory = try TemporaryDirectory()
     for round in 0..<100 {
