@@ -93,9 +93,10 @@ let package = Package(
       path: "Tools/handover", swiftSettings: swiftSettings),
     .target(name: "ToolSupport", path: "Tools/ToolSupport", swiftSettings: swiftSettings),
 
-    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swiftSettings),
+    .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support", swiftSettings: swiftSettings),
     .testTarget(name: "VocabularyTests", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
-    .testTarget(name: "PlatformTests", dependencies: ["CPeer", "Platform"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "PlatformTests", dependencies: ["CPeer", "Platform", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(name: "PooledMemoryTests", dependencies: ["PooledMemory"], swiftSettings: swiftSettings),
     .testTarget(name: "LedgerTests", dependencies: ["Ledger", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(

@@ -20,6 +20,18 @@ public struct PacketOutbox: ~Copyable, Sendable {
     }
   }
 
+  /// What packets wait for.
+  public enum Obstacle: Sendable {
+    /// Room: the socket is writable as soon as there is some.
+    case room
+    /// That others read descriptors of this user's, of which too many are under way. The socket is writable meanwhile, and
+    /// nothing tells of the end: try again after ``PacketOutbox/pauseNanoseconds``.
+    case descriptorsUnderWay
+  }
+
+  /// After which to try again what no readiness tells of.
+  public static let pauseNanoseconds: UInt64 = 10_000_000
+
   private var waiting: [Packet] = []
   private var sent = 0
   private var byteCount = 0
@@ -29,6 +41,8 @@ public struct PacketOutbox: ~Copyable, Sendable {
   public init() {}
 
   public var isEmpty: Bool { waiting.isEmpty }
+  /// What the first packet that waits waited for when it was tried last; nil if none waits.
+  public private(set) var obstacle: Obstacle?
 
   /// Sends the packet, or keeps it behind those that wait.
   ///
@@ -40,7 +54,8 @@ public struct PacketOutbox: ~Copyable, Sendable {
         switch try send(bytes, descriptor, socket) {
         case .sent: return true
         case .closed: return false
-        case .wouldBlock: break
+        case .wouldBlock: obstacle = .room
+        case .tooManyDescriptorsUnderWay: obstacle = .descriptorsUnderWay
         }
       }
       guard waiting.count < Self.limit, byteCount + bytes.count <= Self.byteLimit else { return false }
@@ -59,12 +74,22 @@ public struct PacketOutbox: ~Copyable, Sendable {
     defer { dropSent() }
     while sent < waiting.count {
       let packet = waiting[sent]
-      guard let result = try? send(packet.bytes, packet.raw, socket), result != .closed else { return false }
-      if result == .wouldBlock { return true }
+      guard let result = try? send(packet.bytes, packet.raw, socket) else { return false }
+      switch result {
+      case .sent: break
+      case .closed: return false
+      case .wouldBlock:
+        obstacle = .room
+        return true
+      case .tooManyDescriptorsUnderWay:
+        obstacle = .descriptorsUnderWay
+        return true
+      }
       sent += 1
       byteCount -= packet.bytes.count
       if packet.raw != nil { descriptorCount -= 1 }
     }
+    obstacle = nil
     return true
   }
 

@@ -50,6 +50,8 @@ public struct PacketSocket: ~Copyable, Sendable {
     case sent
     /// The other side must read first.
     case wouldBlock
+    /// This user has as many descriptors under way, over all sockets, as a process may have open: some must be read first.
+    case tooManyDescriptorsUnderWay
     case closed
   }
 
@@ -63,8 +65,8 @@ public struct PacketSocket: ~Copyable, Sendable {
     }
     if result >= 0 { return .sent }
     switch Errno(rawValue: errno) {
-    // Too many descriptors in flight is a peer that does not read, too.
-    case .resourceTemporarilyUnavailable, .tooManyReferences: return .wouldBlock
+    case .resourceTemporarilyUnavailable: return .wouldBlock
+    case .tooManyReferences: return .tooManyDescriptorsUnderWay
     case .brokenPipe, .connectionReset, .socketNotConnected: return .closed
     case let error: throw error
     }

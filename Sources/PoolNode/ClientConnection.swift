@@ -30,6 +30,8 @@ final class ClientConnection {
   func flush() -> Bool { outbox.flush(over: socket) }
 
   var waitsToSend: Bool { !outbox.isEmpty }
+  /// What it waits for.
+  var obstacle: PacketOutbox.Obstacle? { outbox.obstacle }
   /// Descriptors that wait to be read.
   var unreadDescriptors: UInt64 { UInt64(outbox.descriptorCount) }
 

@@ -19,6 +19,8 @@ final class NodeLoop {
   var buffer = [UInt8](repeating: 0, count: PacketSocket.maximumPacketByteCount)
   /// When to listen again; nil while the node listens.
   var deafUntil: UInt64?
+  /// When to send again to clients whose packets wait for what no socket tells; nil if there are none.
+  var sendAgainAt: UInt64?
   /// Clients that bring back segments for which there are no descriptors at present.
   var postponed: Set<ClientID> = []
   /// Whether clients have to wait for descriptors.
@@ -76,7 +78,7 @@ final class NodeLoop {
     while !control.isStopping {
       ready.removeAll(keepingCapacity: true)
       let now = Clock.monotonicNanoseconds
-      let next = [core.ledger.nextDeadline, deafUntil, descriptors?.deadline].compactMap(\.self).min()
+      let next = [core.ledger.nextDeadline, deafUntil, sendAgainAt, descriptors?.deadline].compactMap(\.self).min()
       let timeout = next.map { $0 > now ? $0 - now : 0 }
       do {
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready.append($0) }
@@ -87,6 +89,7 @@ final class NodeLoop {
       segments.lookAtClocks()
       for event in ready { handle(event) }
       if let deafUntil, deafUntil <= Clock.monotonicNanoseconds { listen() }
+      if let sendAgainAt, sendAgainAt <= Clock.monotonicNanoseconds { sendAgain() }
       perform(core.advance(to: Clock.monotonicNanoseconds, contents: segments))
       descriptors?.forgetUnclaimed(at: Clock.monotonicNanoseconds)
     }
@@ -202,12 +205,23 @@ final class NodeLoop {
   func flush(_ connection: ClientConnection) {
     guard connection.isOpen else { return }
     if !connection.flush() { return connection.hangUp() }
-    if !connection.waitsToSend { watch(connection) }
+    watch(connection)
+  }
+
+  func sendAgain() {
+    sendAgainAt = nil
+    for connection in connections.values where connection.obstacle == .descriptorsUnderWay { flush(connection) }
   }
 
   func watch(_ connection: ClientConnection) {
     var interest: Poller.Interest = postponed.contains(connection.id) ? [] : .readable
-    if connection.waitsToSend { interest.insert(.writable) }
+    switch connection.obstacle {
+    case .room: interest.insert(.writable)
+    // It is writable: to watch for that would be to try again without a pause.
+    case .descriptorsUnderWay:
+      sendAgainAt = sendAgainAt ?? Clock.monotonicNanoseconds + PacketOutbox.pauseNanoseconds
+    case nil: break
+    }
     try? poller.modify(connection.socket.raw, token: Token.socket(connection.id), interest)
   }
 

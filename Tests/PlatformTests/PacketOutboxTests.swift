@@ -1,4 +1,5 @@
 import Platform
+import TestSupport
 import Testing
 
 @Suite struct PacketOutboxTests {
@@ -59,6 +60,26 @@ import Testing
     #expect(line.send([1], descriptor: nil))
     #expect(line.flush())
     #expect(!line.isEmpty)
+    #expect(line.obstacle == .room)
+  }
+
+  /// The socket is writable meanwhile: who waited for that would try again without a pause.
+  @Test(.enabled(if: DescriptorsUnderWay.canBeExhausted, "the limit can't be reached here by one thread alone"))
+  func saysWhenTooManyDescriptorsAreUnderWay() throws {
+    let line = try Line()
+    let file = try freshFile()
+    let identity = try #require(FileIdentity(file.raw))
+    try DescriptorsUnderWay.exhausted {
+      #expect(line.send([1], descriptor: file.raw))
+      #expect(line.obstacle == .descriptorsUnderWay)
+      #expect(line.send([2], descriptor: nil))
+      #expect(line.flush())
+      #expect(line.obstacle == .descriptorsUnderWay)
+    }
+    #expect(line.flush())
+    #expect(line.isEmpty && line.obstacle == nil)
+    #expect(try line.receive() == .packet([1], identity))
+    #expect(try line.receive() == .packet([2]))
   }
 
   @Test func hasALimit() throws {
@@ -116,6 +137,7 @@ private final class Line {
   init() throws { pair = try PacketSocket.Pair() }
 
   var isEmpty: Bool { outbox.isEmpty }
+  var obstacle: PacketOutbox.Obstacle? { outbox.obstacle }
 
   func send(_ bytes: [UInt8], descriptor: CInt?) -> Bool {
     outbox.send(bytes, descriptor: descriptor, over: pair.first)

@@ -4,7 +4,9 @@ import Glibc
 import Logging
 import Platform
 import Synchronization
+import TestSupport
 import Testing
+import Vocabulary
 
 @testable import PoolNode
 
@@ -25,6 +27,27 @@ import Testing
     #expect(loop.connections.count == NodeLoop.packetsAtATime)
     loop.acceptAll()
     #expect(loop.connections.count == NodeLoop.packetsAtATime + 1)
+  }
+
+  /// Its socket is writable meanwhile: to watch for that would take a whole core.
+  @Test(.enabled(if: DescriptorsUnderWay.canBeExhausted, "the limit can't be reached here by one thread alone"))
+  func whatCannotBeSentForDescriptorsUnderWayIsSentAfterAPause() throws {
+    let client = try PacketSocket.connect(to: path)
+    loop.acceptAll()
+    let connection = try #require(loop.connections.values.first)
+    let subscription = SubscriptionID(rawValue: 1)
+    loop.segments.keepWakePage(try MemoryFile.create(name: "poolbus-test", byteCount: 4096), of: subscription)
+    try DescriptorsUnderWay.exhausted {
+      let message = NodeMessage.refusal(Refusal(request: 1, code: .limit, message: "comes with a descriptor"))
+      loop.send(message, to: connection.id, .wakePage(subscription))
+      #expect(connection.waitsToSend && loop.sendAgainAt != nil)
+      try loop.poller.wait(timeoutNanoseconds: 0) { #expect(!$0.writable) }
+      loop.sendAgain()
+      #expect(connection.waitsToSend && loop.sendAgainAt != nil)
+    }
+    loop.sendAgain()
+    #expect(!connection.waitsToSend && loop.sendAgainAt == nil)
+    _ = consume client
   }
 
   /// A child that it had forked has its socket, and could talk on without end.

@@ -26,7 +26,7 @@ extension ClientLoop {
       executor.begin()
       var isWatchingHandles = false
       var bell: Bell?
-      var waitsToSend = false
+      var obstacle: PacketOutbox.Obstacle?
       var mayHaveHandles = false
       var search: Search?
 
@@ -34,7 +34,9 @@ extension ClientLoop {
         var (hasNews, isRung) = (false, false)
         let timeout =
           mayHaveHandles
-          ? 0 : timeout(recheck: doorbells.recheckInterval, search: search, isConnected: connection != nil)
+          ? 0
+          : timeout(
+            recheck: doorbells.recheckInterval, search: search, isConnected: connection != nil, obstacle: obstacle)
         _ = try poller.wait(timeoutNanoseconds: timeout) { ready in
           if ready.token == Token.wake { executor.clear() }
           if ready.token == Token.node { hasNews = true }
@@ -50,7 +52,7 @@ extension ClientLoop {
           guard error == .nodeLost, let since = nodeIsGone() else { break loop }
           try? poller.remove(current.socket.raw)
           connection = nil
-          waitsToSend = false
+          obstacle = nil
           if search?.start == since {
             // Whoever hangs up without a welcome is no node: the search goes on, and no faster.
             search?.failed(at: Clock.monotonicNanoseconds)
@@ -72,18 +74,19 @@ extension ClientLoop {
         executor.runJobs()
         doorbells.recheckIfDue()
 
-        let (isOpen, isWaiting, closed) = state.withLock { state in
+        let (isOpen, waitsFor, closed) = state.withLock { state in
           defer { if !state.closed.isEmpty { state.closed = [] } }
           if let connection = state.connection, !state.outbox.isEmpty, !state.outbox.flush(over: connection.socket) {
             connection.socket.shutDown()
           }
-          return (!state.isStopping, !state.outbox.isEmpty, state.closed)
+          return (!state.isStopping, state.outbox.obstacle, state.closed)
         }
         for id in closed { doorbells.remove(id) }
         if !isOpen { break loop }
-        if isWaiting != waitsToSend, let connection {
-          waitsToSend = isWaiting
-          try poller.modify(connection.socket.raw, token: Token.node, isWaiting ? [.readable, .writable] : .readable)
+        if waitsFor != obstacle, let connection {
+          obstacle = waitsFor
+          try poller.modify(
+            connection.socket.raw, token: Token.node, obstacle == .room ? [.readable, .writable] : .readable)
         }
         if let hung = membership.bell, hung !== bell {
           if let bell { try? poller.remove(bell.descriptor) }
@@ -104,13 +107,17 @@ extension ClientLoop {
   }
 
   /// How long to wait for something to happen; nil for ever.
-  private func timeout(recheck: UInt64?, search: Search?, isConnected: Bool) -> UInt64? {
+  private func timeout(
+    recheck: UInt64?, search: Search?, isConnected: Bool, obstacle: PacketOutbox.Obstacle?
+  ) -> UInt64? {
     guard executor.isIdle else { return 0 }
-    guard let search else { return recheck }
+    var timeout = recheck
+    if obstacle == .descriptorsUnderWay { timeout = min(timeout ?? .max, PacketOutbox.pauseNanoseconds) }
+    guard let search else { return timeout }
     // Whoever has accepted the connection may never answer: the time is looked at all the same.
-    if isConnected { return min(recheck ?? .max, Search.longest) }
+    if isConnected { return min(timeout ?? .max, Search.longest) }
     let now = Clock.monotonicNanoseconds
-    return min(recheck ?? .max, search.next > now ? search.next - now : 0)
+    return min(timeout ?? .max, search.next > now ? search.next - now : 0)
   }
 
   /// - Returns: why the connection is over, or nil.
