@@ -3,6 +3,7 @@ import Logging
 import PoolBus
 import PoolNode
 import Synchronization
+import TestProcesses
 import Testing
 
 /// A node on a socket of its own, and a well-behaved pair at work there: its stream must stay complete, in order and
@@ -11,7 +12,7 @@ final class Bystanders: Sendable {
   let socket: String
   let contribution: UInt64
   private let directory: String
-  private let node: Node
+  private let stopNode: @Sendable () async throws -> Void
   private let inspector: Bus
   private let publisherBus: Bus
   private let subscriberBus: Bus
@@ -37,30 +38,58 @@ final class Bystanders: Sendable {
     contribution: UInt64 = 32 << 20, pattern: String = topic, _ configure: (inout NodeConfiguration) -> Void = { _ in },
     _ test: (Bystanders) async throws -> Void
   ) async throws {
-    let bystanders = try await Bystanders(contribution: contribution, pattern: pattern, configure)
+    let directory = newDirectory()
+    var configuration = NodeConfiguration(socketPath: socket(in: directory), contribution: contribution)
+    configure(&configuration)
+    let node = try Node.start(configuration, logger: Logger(label: "node") { _ in SwiftLogNoOpLogHandler() })
+    let bystanders = try await Bystanders(in: directory, contribution: contribution, pattern: pattern) {
+      node.stop()
+      await node.waitUntilStopped()
+    }
+    try await bystanders.run(test)
+  }
+
+  /// The same, with the node in a process of its own: its memory and descriptors are of no other test that runs meanwhile.
+  static func withNodeApart(_ test: (Bystanders, PeerProcess) async throws -> Void) async throws {
+    let (directory, contribution) = (newDirectory(), 32 << 20)
+    let node = try PeerProcess([
+      Executable.peer, "node", "--contribution", "\(contribution)", "--socket", socket(in: directory),
+    ])
+    try await node.line("serving")
+    let bystanders = try await Bystanders(in: directory, contribution: UInt64(contribution), pattern: topic) {
+      let exit = try await node.end()
+      #expect(exit == .code(0))
+    }
+    try await bystanders.run { try await test($0, node) }
+  }
+
+  private static func newDirectory() -> String {
+    FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
+  }
+
+  private static func socket(in directory: String) -> String { "\(directory)/node.sock" }
+
+  private func run(_ test: (Bystanders) async throws -> Void) async throws {
     do {
-      try await test(bystanders)
+      try await test(self)
     } catch {
-      await bystanders.end()
+      await end()
       throw error
     }
-    try await bystanders.areUnharmed()
-    try await bystanders.othersHoldNothing()
-    await bystanders.end()
-    let complaints = bystanders.state.withLock { $0.complaints }
+    try await areUnharmed()
+    try await othersHoldNothing()
+    await end()
     #expect(complaints == [])
   }
 
   private init(
-    contribution: UInt64, pattern: String, _ configure: (inout NodeConfiguration) -> Void
+    in directory: String, contribution: UInt64, pattern: String, stopNode: @escaping @Sendable () async throws -> Void
   ) async throws {
+    self.directory = directory
     self.contribution = contribution
-    directory = FileManager.default.temporaryDirectory.appending(path: "pb-\(UUID().uuidString.prefix(8))").path
-    socket = "\(directory)/node.sock"
-    var configuration = NodeConfiguration(socketPath: socket, contribution: contribution)
-    configure(&configuration)
-    node = try Node.start(configuration, logger: Logger(label: "node") { _ in SwiftLogNoOpLogHandler() })
-    let socket = socket
+    self.stopNode = stopNode
+    let socket = Self.socket(in: directory)
+    self.socket = socket
     func join(_ name: String) async throws -> Bus {
       try await Bus.connect(BusConfiguration(socketPath: socket, name: name, embeddedNode: nil))
     }
@@ -199,8 +228,7 @@ final class Bystanders: Sendable {
     await subscriberBus.close()
     await tasks.last?.value
     await inspector.close()
-    node.stop()
-    await node.waitUntilStopped()
+    await #expect(throws: Never.self) { try await stopNode() }
     let left = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     #expect(left == [])
     try? FileManager.default.removeItem(atPath: directory)
