@@ -23,7 +23,8 @@ extension Hostile {
           close(pair[1])
           raw = pair[0]
         case .directory: raw = unsafe open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        case .regularFile: raw = unsafe open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
+        // Wherever the tests lie: a file system in memory has files that can be sealed.
+        case .regularFile: raw = unsafe open("/proc/self/status", O_RDONLY | O_CLOEXEC)
         case .socket:
           _ = unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair)
           close(pair[1])
@@ -32,13 +33,25 @@ extension Hostile {
         case .unsealed: raw = poolbus_raw_memory_file(wakePageByteCount, 0)
         case .sealedAgainstGrowthOnly: raw = poolbus_raw_memory_file(wakePageByteCount, 0x4)
         case .shrunken:
-          raw = poolbus_raw_memory_file(2 * wakePageByteCount, 0x4)
-          ftruncate(raw, wakePageByteCount)
+          raw = poolbus_raw_memory_file(wakePageByteCount, 0)
+          ftruncate(raw, wakePageByteCount / 2)
+          try MemoryFile.addSeals(raw, [.shrink, .grow])
         case .tooLong: raw = poolbus_raw_memory_file(2 * wakePageByteCount, shrinkAndGrow)
         case .empty: raw = poolbus_raw_memory_file(0, shrinkAndGrow)
         }
         guard raw >= 0 else { throw Errno(rawValue: errno) }
         return Descriptor(raw)
+      }
+
+      /// What the refusal must say.
+      var problem: String {
+        switch self {
+        case .pipe, .directory, .regularFile, .socket, .terminal: "is no memory file's"
+        case .unsealed, .sealedAgainstGrowthOnly: "its length is not sealed"
+        case .shrunken: "it has \(wakePageByteCount / 2) bytes"
+        case .tooLong: "it has \(2 * wakePageByteCount) bytes"
+        case .empty: "it has 0 bytes"
+        }
       }
     }
 
@@ -48,7 +61,8 @@ extension Hostile {
         let descriptor = try wrong.make()
         liar.say(Say.subscribe(1, pattern: Array("bystander/**".utf8)), [descriptor.raw])
         let refusal = try #require(try await liar.hearEnd())
-        #expect(refusal[1] == 0 && refusal[2] == 0 && !refusal.text(3).isEmpty)
+        #expect(refusal[1] == 0 && refusal[2] == 0)
+        #expect(refusal.text(3).contains(wrong.problem), "\(refusal.text(3))")
       }
     }
 
@@ -170,6 +184,3 @@ func openDescriptors(of file: Descriptor) throws -> Int {
     identity("/proc/self/fd/\($0)") == wanted
   }
 }
-
-/// How many descriptors this process, and so the node, has open.
-func openDescriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
