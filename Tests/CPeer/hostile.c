@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -104,22 +103,21 @@ int poolbus_raw_lingering_socket(int *other_end) {
   return raw;
 }
 
-pid_t poolbus_raw_connect_as_process(const char *path, int *raw) {
+pid_t poolbus_raw_connect_as_process(const char *path, int *raw, int *life) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return -1;
-  pid_t parent = getpid();
   pid_t child = fork();
   if (child == 0) {
     // Nothing of the parent's may live on here: its sockets would stay connected, its memory mapped.
     dup2(pair[1], 3);
     close_range(4, ~0U, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
     int connected = poolbus_raw_connect(path);
     int failure = connected < 0 ? errno : 0;
     poolbus_raw_send(3, &failure, sizeof failure, &connected, connected < 0 ? 0 : 1);
     if (connected >= 0) close(connected);
-    for (;;) pause();
+    // Nothing comes but the end, with that of the parent: PR_SET_PDEATHSIG would tell of the thread that forked.
+    while (read(3, &failure, sizeof failure) < 0 && errno == EINTR) continue;
+    _exit(0);
   }
   close(pair[1]);
   *raw = -1;
@@ -132,8 +130,11 @@ pid_t poolbus_raw_connect_as_process(const char *path, int *raw) {
       received = poolbus_raw_receive(pair[0], &failure, sizeof failure, raw);
     } while (received == -EINTR || received == -EAGAIN);
   }
+  if (*raw >= 0) {
+    *life = pair[0];
+    return child;
+  }
   close(pair[0]);
-  if (*raw >= 0) return child;
   if (child > 0) {
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);

@@ -43,9 +43,9 @@ ptrdiff_t poolbus_peer_mismatch_from(const void *bytes, size_t count, size_t fir
 
 /// A connected SOCK_SEQPACKET socket that never blocks; -1 and errno.
 int poolbus_raw_connect(const char *path);
-/// The same, connected by a process of its own, which does nothing else and is what the other side sees. Returns its
-/// pid, or -1 and errno.
-pid_t poolbus_raw_connect_as_process(const char *path, int *raw);
+/// The same, connected by a process of its own, which does nothing else and is what the other side sees; it lives until
+/// `*life` is closed here. Returns its pid, or -1 and errno.
+pid_t poolbus_raw_connect_as_process(const char *path, int *raw, int *life);
 /// Kills and reaps that process.
 void poolbus_raw_end_process(pid_t process);
 /// Sends a packet with any number of descriptors. Returns 0, or the errno.

@@ -16,7 +16,7 @@ final class Descriptor: Sendable {
 /// The node sees it as a process of its own, which ends with it.
 final class Liar: Sendable {
   private let socket: Descriptor
-  private let process: pid_t?
+  private let process: (id: pid_t, life: Descriptor)?
   private let lastRequest = Mutex<UInt64>(0)
   /// What was received and not asked for yet.
   private let unread = Mutex<[Answer]>([])
@@ -26,9 +26,11 @@ final class Liar: Sendable {
   /// - Parameter isProcess: else it is this process that connects, which is much quicker.
   init(_ path: String, isProcess: Bool = true) throws {
     var raw: CInt = -1
-    // SAFETY: the calls copy the path, and fill the variable.
+    // SAFETY: the calls copy the path, and fill the variables.
     if isProcess {
-      process = unsafe poolbus_raw_connect_as_process(path, &raw)
+      var life: CInt = -1
+      let id = unsafe poolbus_raw_connect_as_process(path, &raw, &life)
+      process = id > 0 ? (id, Descriptor(life)) : nil
     } else {
       raw = unsafe poolbus_raw_connect(path)
       process = nil
@@ -37,7 +39,7 @@ final class Liar: Sendable {
     socket = Descriptor(raw)
   }
 
-  deinit { if let process { poolbus_raw_end_process(process) } }
+  deinit { if let process { poolbus_raw_end_process(process.id) } }
 
   /// One that has joined.
   static func join(_ path: String, isProcess: Bool = true) async throws -> Liar {
