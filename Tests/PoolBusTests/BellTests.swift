@@ -30,7 +30,7 @@ import Testing
   /// Publishes once the subscriber sleeps; true when the message is there.
   private func wakes(_ subscriber: Subscriber, by publisher: Publisher) async throws -> Bool {
     let task = Task { try await nextBytes(subscriber)?.bytes }
-    while !subscriber.core.state.withLock({ $0.waiting != nil }) { await Task.yield() }
+    await subscriber.untilSomebodyWaits()
     try await publisher.publish(copying: [7])
     return try await task.value == [7]
   }

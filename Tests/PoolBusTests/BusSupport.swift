@@ -67,6 +67,13 @@ func failure(publishing loan: consuming Loan, byteCount: Int? = nil) -> BusError
   }
 }
 
+extension Subscriber {
+  /// Returns once a task waits for the next message.
+  func untilSomebodyWaits() async {
+    while !core.state.withLock({ $0.waiting != nil }) { await Task.yield() }
+  }
+}
+
 extension RawSpan {
   /// Where the bytes lie.
   var address: Int {
