@@ -24,9 +24,11 @@ final class Place {
     return bus
   }
 
-  func startNode() throws {
+  func startNode(_ configure: (inout NodeConfiguration) -> Void = { _ in }) throws {
+    var configuration = NodeConfiguration(socketPath: "\(directory)/node.sock", contribution: 16 << 20)
+    configure(&configuration)
     node = try Node.start(
-      NodeConfiguration(socketPath: "\(directory)/node.sock", contribution: 16 << 20),
+      configuration,
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
