@@ -202,16 +202,17 @@ import Vocabulary
     #expect(world.granted[patient] != nil)
   }
 
-  @Test func aSubscriptionBeyondItsBacklogLagsAloneAndKeepsTheNewest() throws {
+  @Test(arguments: [BacklogLimit(messages: 5), BacklogLimit(bytes: 2 * World.page)])
+  func aSubscriptionBeyondItsBacklogLagsAloneAndKeepsTheNewest(limit: BacklogLimit) throws {
     var world = World(pages: 100)
-    let bounded = world.subscriber("a", backlog: BacklogLimit(messages: 5))
+    let bounded = world.subscriber("a", backlog: limit)
     let patient = world.subscriber("a")
     let stream = world.publisher("a")
     let segments = try (0..<4).map { _ in try world.publish(stream, slots: 2) }
     #expect(world.lagged[bounded] == Array(segments[..<2]))
     #expect(world.lagged[patient] == nil)
     // A single message beyond the limit is not taken from it.
-    _ = try world.publish(stream, slots: 100)
+    _ = try world.publish(stream, pages: 3, slots: 100)
     #expect(world.lagged[bounded] == segments)
   }
 
