@@ -27,14 +27,15 @@ import Vocabulary
 
   private struct Missing: Error {}
 
-  @Test func aLedgerThatDoesNotSumLeasesNothingMore() throws {
+  @Test(arguments: [nil] + SegmentState.allCases.map(Optional.some))
+  func aLedgerThatDoesNotSumLeasesNothingMore(state: SegmentState?) throws {
     var (ledger, _) = try ledger()
-    ledger.usage.free += 1
+    ledger.usage[of: state] += 1
     let actions = ledger.requestLease(4, stream: stream, capacity: Self.page, now: 5)
     #expect(actions == [.refuse(lease: 4, .outOfBalance)])
     #expect(ledger.isOutOfBalance && !ledger.violations().isEmpty)
     // Not even when it sums again by chance.
-    ledger.usage.free -= 1
+    ledger.usage[of: state] -= 1
     #expect(ledger.requestLease(5, stream: stream, capacity: Self.page, now: 6) == [.refuse(lease: 5, .outOfBalance)])
   }
 
@@ -77,6 +78,14 @@ import Vocabulary
     let steps = ledger.lastSteps
     #expect(steps.count == RecentSteps.limit && zip(steps, steps.dropFirst()).allSatisfy { $0.time <= $1.time })
     #expect(steps.last?.to == .warm)
+  }
+}
+
+extension PoolUsage {
+  /// Nil is free.
+  fileprivate subscript(of state: SegmentState?) -> UInt64 {
+    get { state.map { self[$0] } ?? free }
+    set { if let state { self[state] = newValue } else { free = newValue } }
   }
 }
 
