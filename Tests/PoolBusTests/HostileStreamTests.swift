@@ -1,3 +1,4 @@
+import Platform
 import PooledMemory
 import Testing
 import Vocabulary
@@ -107,6 +108,8 @@ import Vocabulary
       try await publish()
       #expect(try await nextBytes(subscriber)?.sequence == 1)
       try publisher.core.state.withLock { state in
+        // As short of memory, it does not come to larger segments, and writes this one anew.
+        state.small.sizing.shrink(now: Clock.monotonicNanoseconds, limit: publisher.core.limit)
         let current = state.small.current
         let log = try #require(current?.log)
         let room = try #require(log.reserve(byteCount: 8))
