@@ -46,9 +46,7 @@ extension NodeCore {
         + execute(decided, contents: contents, now: now)
 
     case .unsubscribe(let subscription):
-      guard owns(client, subscription) else { return notOwn(client, subscription) }
-      // Whose one is that is awaited is not known. Who closed its own while it rejoined never claims it, and it is given up.
-      guard !ledger.isAwaited(subscription) else { return [] }
+      if let answer = answer(to: client, speakingOf: subscription) { return answer }
       let decided = ledger.unsubscribe(subscription, .closed, now: now)
       return execute(decided, contents: contents, now: now) + stopListening(subscription, .closed)
         + forgetIfOver(subscription)
@@ -92,11 +90,11 @@ extension NodeCore {
       return sealing + execute(ledger.seal(segment.id, end, now: now), contents: contents, now: now)
 
     case .segmentPassed(let segment, let subscription):
-      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      if let answer = answer(to: client, speakingOf: subscription) { return answer }
       return execute(ledger.passed(segment, by: subscription, now: now), contents: contents, now: now)
 
     case .releaseSegment(let segment, let subscription):
-      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      if let answer = answer(to: client, speakingOf: subscription) { return answer }
       return execute(ledger.release(segment, by: subscription, now: now), contents: contents, now: now)
 
     case .segmentUnmapped(let segment, let subscription):
@@ -105,7 +103,7 @@ extension NodeCore {
         if let refusal = refuseUngranted(segment, of: stream, to: client) { return refusal }
         return execute(ledger.unmapped(segment, by: .publisher(stream), now: now), contents: contents, now: now)
       }
-      guard owns(client, subscription) else { return notOwn(client, subscription) }
+      if let answer = answer(to: client, speakingOf: subscription) { return answer }
       let decided = ledger.unmapped(segment, by: .subscription(subscription), now: now)
       return execute(decided, contents: contents, now: now) + forgetIfOver(subscription)
 
@@ -160,8 +158,10 @@ extension NodeCore {
     streams[stream].map { $0.client == client } ?? true
   }
 
-  private func owns(_ client: ClientID, _ subscription: SubscriptionID) -> Bool {
-    subscriptions[subscription].map { $0.client == client } ?? true
+  /// Nil if the subscription is the client's. One that is awaited is not back, so what anybody says of it has no effect.
+  private func answer(to client: ClientID, speakingOf subscription: SubscriptionID) -> [NodeAction]? {
+    guard let record = subscriptions[subscription] else { return [] }
+    return record.client == client ? nil : notOwn(client, subscription)
   }
 
   /// Nil if the client may say something of the segment as its publisher. While that is being made there is no memory that

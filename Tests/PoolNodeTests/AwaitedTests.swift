@@ -38,6 +38,29 @@ import Vocabulary
     #expect(world.isFree)
   }
 
+  @Test func whatOthersSayOfASubscriptionThatIsAwaitedHasNoEffect() throws {
+    var world = RestartWorld()
+    let (publisher, subscriber) = try world.pair()
+    for _ in 0..<40 { world.publishAll() }
+    world.restart()
+    let id = try #require(world.clients[subscriber]?.readers.keys.first)
+    let stranger = world.join()
+    world.rejoin(publisher)
+    for segment in world.core.ledger.segmentRows.map(\.identity) {
+      world.tell(stranger, .segmentPassed(segment, by: id))
+      world.tell(stranger, .releaseSegment(segment, by: id))
+      world.tell(stranger, .segmentUnmapped(segment.id, by: id))
+    }
+    world.tell(stranger, .unsubscribe(id))
+    #expect(world.core.ledger.isAwaited(id) && world.core.ledger.poolUsage.sealed > 0)
+    world.rejoin(subscriber)
+    world.settle()
+    world.readAll()
+    #expect(world.complaints == [] && world.lagged == 0 && world.isEverythingRead)
+    world.end()
+    #expect(world.isFree)
+  }
+
   @Test func aStreamWhosePublisherDoesNotReturnEnds() throws {
     var world = RestartWorld()
     let (publisher, subscriber) = try world.pair()
