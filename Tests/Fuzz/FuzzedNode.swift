@@ -21,13 +21,21 @@ struct FuzzedNode {
   private var inCreation: [SegmentID] = []
   private var stored: Set<SegmentID> = []
   private var sealed: Set<SegmentID> = []
+  /// The memory that comes with the message at hand; nil for none.
+  private var arrived: Memory?
+
+  /// What is offered as a segment, compared with what others have offered.
+  enum Memory { case same, other }
 
   private static let mostClients = 6
+  /// The node's own life, and that of which clients return; numbers of no life are of another one, too.
+  private static let (life, lifeBefore) = (NodeLife(rawValue: 2)!, NodeLife(rawValue: 1)!)
 
   init() {
     let quotas = (try? TopicPattern("q/**")).map { [TopicQuota(pattern: $0, bytes: 128 << 10)] } ?? []
     core = NodeCore(
-      configuration: NodeConfiguration(socketPath: "/tmp/fuzz.sock", contribution: 1 << 20, quotas: quotas), now: 0)
+      configuration: NodeConfiguration(socketPath: "/tmp/fuzz.sock", contribution: 1 << 20, quotas: quotas),
+      life: Self.life, now: 0)
   }
 
   // MARK: - Choices of the input
@@ -55,6 +63,30 @@ struct FuzzedNode {
     return known[known.count - 1 - Int(byte) % known.count]
   }
 
+  // Few, so that what one client says of them meets what another does. Whoever speaks of them by another step may mean them.
+
+  mutating func returningStream(_ input: inout InputReader) -> StreamID {
+    let stream = StreamID(rawValue: Self.lifeBefore.id(UInt32(input.byte() % 4) + 1))
+    streams.append(stream)
+    return stream
+  }
+
+  mutating func returningSubscription(_ input: inout InputReader) -> SubscriptionID {
+    let subscription = Self.returningSubscription(input.byte() % 8)
+    subscriptions.append(subscription)
+    return subscription
+  }
+
+  static func returningSubscription(_ number: UInt8) -> SubscriptionID {
+    SubscriptionID(rawValue: lifeBefore.id(UInt32(number) + 1))
+  }
+
+  mutating func returningSegment(_ input: inout InputReader, epoch: UInt32) -> SegmentIdentity {
+    let id = SegmentID(rawValue: Self.lifeBefore.id(UInt32(input.byte() % 8) + 1))
+    segments.append(SegmentIdentity(id: id, epoch: epoch))
+    return SegmentIdentity(id: id, epoch: epoch)
+  }
+
   // MARK: - What happens
 
   mutating func connect() {
@@ -68,6 +100,13 @@ struct FuzzedNode {
   mutating func tell(_ client: ClientID, _ message: ClientMessage) {
     now += 1
     perform(core.handle(message, from: client, contents: contents, now: now), after: client)
+  }
+
+  /// A client offers a segment of the node before, with memory.
+  mutating func offer(_ offer: OfferSegment, from client: ClientID, _ memory: Memory) {
+    arrived = memory
+    tell(client, .offerSegment(offer))
+    arrived = nil
   }
 
   /// What a socket brings.
@@ -114,18 +153,21 @@ struct FuzzedNode {
     perform(core.clientDied(client, contents: contents, now: now))
   }
 
-  /// All die: nothing may be left of them.
+  /// All die, and nobody returns in time: nothing may be left of them.
   mutating func end() {
     while let client = clients.last { die(client) }
     while !inCreation.isEmpty { finishCreation(succeeds: true) }
+    advance(by: core.configuration.rejoinGrace.wholeNanoseconds)
     let usage = core.ledger.poolUsage
-    require(usage.free + usage.retained == core.ledger.contribution, "the dead hold \(usage)")
+    require(usage.free + usage.retained == core.ledger.total, "the dead hold \(usage)")
     require(alive == Set(core.segments.keys), "the memory of \(alive) is kept for \(core.segments.keys)")
     // What is retained outlives its publisher, and its stream with it.
     guard usage.retained == 0 else { return }
+    require(core.ledger.beyond == 0, "\(core.ledger.beyond) bytes beyond the contribution are not paid back")
     let remembered = [
       "clients": core.clients.count, "streams": core.streams.count, "subscriptions": core.subscriptions.count,
       "segments": core.segments.count, "leases": core.leases.count, "creations": core.creating.count,
+      "awaited listeners": core.awaitedListeners.count,
     ].filter { $0.value > 0 }
     require(remembered.isEmpty, "the node remembers of the dead \(remembered)")
   }
@@ -149,9 +191,10 @@ struct FuzzedNode {
       case .disconnect(let client, _):
         require(client == sender, "\(client) is sent away for what another did")
         sentAway = client
-      case .examine(let offer, let client, _):
-        let memory = OfferedMemory.unsound("no memory comes with a fuzzed packet")
+      case .examine(let offer, let client, let overrules):
+        let memory = examine(offer.segment.id, overrules: overrules)
         perform(core.offerExamined(offer, from: client, memory, contents: contents, now: now), after: sender)
+        plant(stored.contains(offer.segment.id), "memory of the node before")
       case .forgetClient(let client): clients.removeAll { $0 == client }
       case .keepWakePage, .dropWakePage: break
       }
@@ -160,6 +203,19 @@ struct FuzzedNode {
     let violations = core.ledger.violations()
     require(violations.isEmpty, violations.joined(separator: "; "))
     if let sentAway { leave(sentAway) }
+  }
+
+  /// What `SegmentStore` says of memory that is offered, and does.
+  private mutating func examine(_ id: SegmentID, overrules: Bool) -> OfferedMemory {
+    guard let memory = arrived else { return .unsound("no memory comes with a fuzzed packet") }
+    if stored.contains(id), memory == .other {
+      guard overrules else { return .differs }
+      contents.log = contents.log.filter { $0.key.id != id }
+    }
+    alive.insert(id)
+    stored.insert(id)
+    sealed.insert(id)
+    return .sound
   }
 
   private mutating func send(_ message: NodeMessage, to client: ClientID, _ attachment: Attachment?) {
@@ -190,7 +246,8 @@ private struct FuzzedContents: SegmentContents {
 
   // Some segments were renewed, and some who were handed one have read it.
   func currentLife(of segment: SegmentIdentity) -> SegmentIdentity {
-    SegmentIdentity(id: segment.id, epoch: segment.epoch + UInt32(segment.id.rawValue % 5 / 4))
+    let renewals = segment.epoch < .max ? UInt32(segment.id.rawValue % 5 / 4) : 0
+    return SegmentIdentity(id: segment.id, epoch: segment.epoch + renewals)
   }
   func noteClosed(_ segment: SegmentID) {}
   func noteJoins(_ count: UInt64, in segment: SegmentID) {}

@@ -1,8 +1,8 @@
 import BusProtocol
 import Vocabulary
 
-/// Whatever several clients say, and whenever they leave or die, the node's books add up after each step, nobody is
-/// harmed but who broke the rules, and nothing is held by the dead.
+/// Whatever several clients say, also of what they had of the node before, and whenever they leave or die, the node's books
+/// add up after each step, nobody is harmed but who broke the rules, and nothing is held by the dead.
 ///
 /// Input: steps, each a byte that says which, one that says whose, and what the step takes.
 func fuzzNode(_ bytes: RawSpan) {
@@ -14,7 +14,7 @@ func fuzzNode(_ bytes: RawSpan) {
 
 extension FuzzedNode {
   mutating func step(_ input: inout InputReader) {
-    let kind = input.byte() % 26
+    let kind = input.byte() % 32
     guard let client = client(input.byte()) else { return connect() }
     switch kind {
     case 0: connect()
@@ -58,8 +58,61 @@ extension FuzzedNode {
     case 22: advance(by: UInt64(input.byte()) << UInt64(input.byte() & 31))
     case 23: leave(client)
     case 24: die(client)
+    case 25: rejoinPublisher(client, &input)
+    case 26: rejoinSubscription(client, &input)
+    case 27: rejoinCursor(client, &input)
+    case 28, 29: offerSegment(client, &input)
+    case 30: tell(client, .rejoinDone)
     default: receive(input.bytes(128), from: client)
     }
+  }
+
+  // MARK: - With what clients had of the node before
+
+  private mutating func rejoinPublisher(_ client: ClientID, _ input: inout InputReader) {
+    let (stream, flags) = (returningStream(&input), input.byte())
+    let listeners = (0..<8).filter { flags & 1 << $0 != 0 }.map { Self.returningSubscription(UInt8($0)) }
+    tell(
+      client,
+      .rejoinPublisher(
+        RejoinPublisher(
+          stream: stream, topic: Self.topics[Int(input.byte()) % Self.topics.count], whenFull: policy(&input),
+          retention: retention(&input), lastSequence: input.number(), listeners: listeners, opened: input.number())))
+  }
+
+  private mutating func rejoinSubscription(_ client: ClientID, _ input: inout InputReader) {
+    let (subscription, flags) = (returningSubscription(&input), input.byte())
+    tell(
+      client,
+      .rejoinSubscription(
+        RejoinSubscription(
+          subscription: subscription, pattern: Self.patterns[Int(input.byte()) % Self.patterns.count],
+          observes: flags & 3 == 1, wantsRetained: flags & 4 != 0,
+          backlog: BacklogLimit(messages: flags & 8 == 0 ? nil : max(input.number(), 1), bytes: nil),
+          joined: input.number())))
+  }
+
+  private mutating func rejoinCursor(_ client: ClientID, _ input: inout InputReader) {
+    tell(
+      client,
+      .rejoinCursor(
+        RejoinCursor(
+          subscription: returningSubscription(&input), stream: returningStream(&input),
+          topic: Self.topics[Int(input.byte()) % Self.topics.count], nextSequence: input.number())))
+  }
+
+  private mutating func offerSegment(_ client: ClientID, _ input: inout InputReader) {
+    let flags = input.byte()
+    let epoch = [1, 2, 3, UInt32.max][Int(flags & 3)]
+    let (segment, stream) = (returningSegment(&input, epoch: epoch), returningStream(&input))
+    let progress = ReadingProgress.allCases[Int(flags >> 2 & 3) % ReadingProgress.allCases.count]
+    let use: OfferSegment.Use =
+      flags & 16 == 0 ? .writing(isSealed: flags & 4 != 0) : .reading(returningSubscription(&input), progress)
+    // As a rule it is the memory that others offer, too.
+    offer(
+      OfferSegment(
+        segment: segment, capacity: Self.capacities[Int(flags >> 5)], stream: stream, use: use),
+      from: client, input.byte() & 7 == 0 ? .other : .same)
   }
 
   private func policy(_ input: inout InputReader) -> FullPolicy {
