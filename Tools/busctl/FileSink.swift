@@ -25,7 +25,7 @@ struct FileSink: MessageSink {
     var row = MessageRow(sample)
     let name = SafeFileName(
       proposed: row.attributes["file"], fallback: row.topic.text.replacing("/", with: "-"),
-      end: "-\(row.stream.rawValue)-\(row.sequence)")
+      end: "-\(row.stream.text)-\(row.sequence)")
     let (path, file) = try create(name)
     do {
       try write(sample.bytes, to: file)
