@@ -66,7 +66,7 @@ struct FuzzedNode {
   // Few, so that what one client says of them meets what another does. Whoever speaks of them by another step may mean them.
 
   mutating func returningStream(_ input: inout InputReader) -> StreamID {
-    let stream = StreamID(rawValue: Self.lifeBefore.id(UInt32(input.byte() % 4) + 1))
+    let stream = StreamID(rawValue: Self.lifeBefore.firstID + UInt64(input.byte() % 4) + 1)
     streams.append(stream)
     return stream
   }
@@ -78,11 +78,11 @@ struct FuzzedNode {
   }
 
   static func returningSubscription(_ number: UInt8) -> SubscriptionID {
-    SubscriptionID(rawValue: lifeBefore.id(UInt32(number) + 1))
+    SubscriptionID(rawValue: lifeBefore.firstID + UInt64(number) + 1)
   }
 
   mutating func returningSegment(_ input: inout InputReader, epoch: UInt32) -> SegmentIdentity {
-    let id = SegmentID(rawValue: Self.lifeBefore.id(UInt32(input.byte() % 8) + 1))
+    let id = SegmentID(rawValue: Self.lifeBefore.firstID + UInt64(input.byte() % 8) + 1)
     segments.append(SegmentIdentity(id: id, epoch: epoch))
     return SegmentIdentity(id: id, epoch: epoch)
   }
