@@ -90,16 +90,22 @@ extension Ledger {
   }
 
   /// A publisher's client has gone before it had told all that it has: it is awaited as if it had not come.
-  public mutating func interruptReturn(of id: StreamID, mappingsGone: Bool, awaitedUntil deadline: UInt64) {
-    guard let stream = streams[id], stream.absence == .returning else { return }
+  public mutating func interruptReturn(
+    of id: StreamID, mappingsGone: Bool, awaitedUntil deadline: UInt64, now: UInt64
+  ) -> [LedgerAction] {
+    guard let stream = streams[id], stream.absence == .returning else { return [] }
+    var actions: [LedgerAction] = []
     streams[id]?.client = .nobody
     streams[id]?.absence = .awaited(until: deadline)
     awaited.insert(.publisher(id))
     for segment in stream.segments {
       segments[segment]?.isForeign = true
       segments[segment]?.sealedSlots = nil
-      if mappingsGone { segments[segment]?.mappings[.publisher(id)] = nil }
+      guard mappingsGone else { continue }
+      segments[segment]?.mappings[.publisher(id)] = nil
+      destroyIfUnmapped(segment, &actions)
     }
+    return settle(actions, now: now)
   }
 
   /// A subscription reads on. It tells its cursors and segments next, then ``subscriptionReturned(_:contents:now:)``.

@@ -177,10 +177,14 @@ extension NodeCore {
 
   /// The publisher's client has gone while it told what it has. What it has told so far is no end of its stream: those
   /// who are not back yet may have more of it.
-  mutating func interruptReturn(of stream: StreamID, mappingsGone: Bool, now: UInt64) {
+  mutating func interruptReturn(
+    of stream: StreamID, mappingsGone: Bool, contents: some SegmentContents, now: UInt64
+  ) -> [NodeAction] {
     streams[stream]?.client = .nobody
     streams[stream]?.isRetained = false
-    ledger.interruptReturn(of: stream, mappingsGone: mappingsGone, awaitedUntil: graceEnd(now))
+    let decided = ledger.interruptReturn(
+      of: stream, mappingsGone: mappingsGone, awaitedUntil: graceEnd(now), now: now)
+    return execute(decided, contents: contents, now: now)
   }
 
   /// Those who did not return in time are taken for dead.

@@ -175,7 +175,7 @@ struct NodeCore {
     dropLeases(of: record.streams)
     for stream in record.streams.sorted() {
       guard !ledger.isAway(stream) else {
-        interruptReturn(of: stream, mappingsGone: mappingsGone, now: now)
+        actions += interruptReturn(of: stream, mappingsGone: mappingsGone, contents: contents, now: now)
         continue
       }
       actions += close(stream, mappingsGone: mappingsGone, mayReturn: !mappingsGone, contents: contents, now: now)
