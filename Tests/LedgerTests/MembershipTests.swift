@@ -163,4 +163,19 @@ import Vocabulary
     for case .subscription(let id) in ledger.takeOverdue(now: 10) { _ = ledger.unsubscribe(id, .died, now: 10) }
     #expect(ledger.subscriptionRows.isEmpty && ledger.violations() == [])
   }
+
+  @Test func whatADyingPublisherHadPinnedIsFreeThoughItWasReturning() throws {
+    var ledger = Ledger(contribution: 1 << 20)
+    let stream = StreamID(rawValue: 1)
+    let segment = SegmentIdentity(id: SegmentID(rawValue: 2), epoch: 1)
+    _ = try ledger.returnStream(
+      stream, client: ClientID(rawValue: 1), topic: TopicName("a"), whenFull: .fail, retention: nil,
+      user: UserID(rawValue: 0), limit: .none, listeners: [], awaitedUntil: 100, now: 0)
+    _ = try ledger.adopt(segment, capacity: 64 << 10, writtenBy: stream, sealedSlots: nil, now: 1)
+    _ = ledger.seal(segment.id, LogEnd(epoch: 1, slots: 0), now: 2)
+    #expect(ledger.poolUsage.pinned == 64 << 10)
+    let actions = ledger.interruptReturn(of: stream, mappingsGone: true, awaitedUntil: 100, now: 3)
+    #expect(actions == [.destroy(segment.id)])
+    #expect(ledger.poolUsage.pinned == 0 && ledger.violations() == [])
+  }
 }
