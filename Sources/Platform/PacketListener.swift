@@ -56,7 +56,7 @@ public struct PacketListener: ~Copyable, Sendable {
     }
     // SAFETY: here and below the kernel copies paths before the calls return.
     let lock = OwnedDescriptor(adopting: try system(unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
-    // Anybody who may read the directory can have it locked, and keep it so.
+    // Anybody who may read the directory can have it locked, and keep it so; and no lock can be waited for with a deadline.
     var waited = 0
     while flock(lock.raw, LOCK_EX | LOCK_NB) != 0 {
       switch Errno(rawValue: errno) {
