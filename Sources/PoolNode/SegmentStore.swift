@@ -167,7 +167,9 @@ final class SegmentStore: SegmentContents {
     var first: UInt64?
     var index = reader.committed
     // From the end, as nearly all of it was published before.
-    while index > 0, let slot = try? reader.slot(at: index - 1), stamps.latestTime(of: slot.publishTime) >= time {
+    while index > 0, let slot = try? reader.slot(at: index - 1),
+      stamps.latestTime(of: reader.publishTime(of: slot)) >= time
+    {
       first = slot.sequence
       index -= 1
     }
@@ -178,7 +180,7 @@ final class SegmentStore: SegmentContents {
     guard let reader = reader(of: segment), reader.committed > 0, let last = try? reader.slot(at: reader.committed - 1)
     else { return nil }
     lookAtClocks()
-    return stamps.latestTime(of: last.publishTime)
+    return stamps.latestTime(of: reader.publishTime(of: last))
   }
 
   private func reader(of segment: SegmentIdentity) -> SegmentReader? {

@@ -33,8 +33,8 @@ public enum SegmentLayout {
   public static let minimumCapacity = 2 * pageByteCount
   /// As much as a slot can say.
   static let maximumAttributesByteCount = Int(UInt32.max)
-  /// 64 TiB. No sum of two offsets below it overflows.
-  public static let maximumCapacity = 1 << 46
+  /// 256 GiB, so that 32 bits tell which of its cache lines a payload begins with. No sum of two offsets below it overflows.
+  public static let maximumCapacity = minimumAlignment << 32
 
   static let pageByteCount = 4096
 

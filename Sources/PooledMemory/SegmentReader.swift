@@ -76,10 +76,8 @@ public struct SegmentReader: Sendable {
   public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
     let entry = try entry(at: index)
     return Slot(
-      index: index, sequence: entry.sequence, publishTime: entry.publishTime, byteCount: Int(entry.byteCount),
-      attributesByteCount: Int(entry.attributesByteCount), elementStride: entry.elementStride,
-      isLast: entry.isLast != 0,
-      offset: Int(entry.offset), attributesOffset: Int(entry.attributesOffset))
+      sequence: entry.sequence, index: index, offset: entry.offset, byteCount: entry.byteCount,
+      isLast: entry.isLast != 0)
   }
 
   /// As ``slot(at:)``, of a slot that must have this sequence.
@@ -120,6 +118,10 @@ public struct SegmentReader: Sendable {
     let end = UInt64(position)
     guard start <= entry.offset, entry.offset <= end else {
       throw corrupt(.offset, of: index, value: entry.offset, allowed: start...end)
+    }
+    let aligned = entry.offset & ~UInt64(SegmentLayout.minimumAlignment - 1)
+    guard entry.offset == aligned else {
+      throw corrupt(.offset, of: index, value: entry.offset, allowed: aligned...aligned)
     }
     guard entry.byteCount <= end - entry.offset else {
       throw corrupt(.byteCount, of: index, value: entry.byteCount, allowed: 0...end - entry.offset)
@@ -178,10 +180,28 @@ public struct SegmentReader: Sendable {
     span(from: slot.offset, byteCount: slot.byteCount)
   }
 
-  /// A message's encoded attributes, where they lie. The slot must be of this segment.
+  /// A message's encoded attributes, where they lie; empty if it has none. The slot must be of this segment.
+  ///
+  /// - Throws: ``CorruptSegment`` as ``slot(at:)``: it is looked at anew.
   @_lifetime(borrow self)
-  public func attributes(of slot: Slot) -> RawSpan {
-    span(from: slot.attributesOffset, byteCount: slot.attributesByteCount)
+  public func attributes(of slot: Slot) throws(CorruptSegment) -> RawSpan {
+    let entry = try entry(at: slot.index)
+    return span(from: Int(entry.attributesOffset), byteCount: Int(entry.attributesByteCount))
+  }
+
+  /// When a message was published, as its publisher says: nanoseconds since 1970. The slot must be of this segment.
+  public func publishTime(of slot: Slot) -> UInt64 { claim(3, of: slot) }
+
+  /// The stride of a payload's elements, in bytes, as its publisher says; 0 if it is untyped. The slot must be of this
+  /// segment.
+  public func elementStride(of slot: Slot) -> UInt32 { UInt32(truncatingIfNeeded: claim(5, of: slot) >> 32) }
+
+  /// What a word of a slot says by now.
+  private func claim(_ word: Int, of slot: Slot) -> UInt64 {
+    precondition(slot.index < maximumSlotCount, "a slot was used with another segment")
+    let position = SegmentLayout.slotOffset(of: slot.index, inCapacity: capacity)
+    // SAFETY: below maximumSlotCount, a slot of eight words lies between the header and the end.
+    return unsafe mapping.mapping.words(at: position)[word].load(ordering: .relaxed)
   }
 
   @_lifetime(borrow self)

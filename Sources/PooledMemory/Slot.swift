@@ -1,30 +1,37 @@
-/// A message's entry in its segment, copied out and checked: its payload and attributes lie within the segment.
+/// A message's place in its segment, copied out of its slot and checked: its payload lies within the segment.
 ///
-/// Only the places are checked. What the publisher says of itself (sequence, time, stride, end) is its own word.
+/// What else the slot says, ``SegmentReader`` looks up when it is asked for. Three words, so that a slot goes in registers from
+/// where it is found to who reads it: a copy in memory costs as much as to find it.
 public struct Slot: Hashable, Sendable {
-  /// The slot's number in its segment, from 0.
-  public let index: UInt32
   /// The message's number in its stream, from 1.
   public let sequence: UInt64
-  /// Nanoseconds since 1970, by the publisher's clock.
-  public let publishTime: UInt64
-  /// The payload's length.
-  public let byteCount: Int
-  /// The length of the encoded attributes; 0 if there are none.
-  public let attributesByteCount: Int
-  /// The stride of the payload's elements, in bytes; 0 if it is untyped.
-  public let elementStride: UInt32
-  /// Whether the log ends with this message.
-  public let isLast: Bool
+  /// The slot's number in its segment, from 0.
+  public let index: UInt32
+  /// Where the payload begins, in units of ``SegmentLayout/minimumAlignment``.
+  private let start: UInt32
+  /// The payload's length, doubled; odd if the log ends with this message.
+  private let length: UInt64
 
-  let offset: Int
-  let attributesOffset: Int
-
-  /// Where the next message's payload lies, if it was loaned next and asked for no more than the usual alignment.
-  public var following: Int {
-    SegmentLayout.roundUp(
-      max(offset + byteCount, attributesOffset + attributesByteCount), to: SegmentLayout.minimumAlignment)
+  /// - Parameters:
+  ///   - offset: a multiple of ``SegmentLayout/minimumAlignment``.
+  ///   - byteCount: with `offset`, within a segment.
+  init(sequence: UInt64, index: UInt32, offset: UInt64, byteCount: UInt64, isLast: Bool) {
+    self.sequence = sequence
+    self.index = index
+    start = UInt32(truncatingIfNeeded: offset / UInt64(SegmentLayout.minimumAlignment))
+    length = byteCount << 1 | (isLast ? 1 : 0)
   }
+
+  /// The payload's length.
+  public var byteCount: Int { Int(length >> 1) }
+  /// Whether the log ends with this message, as its publisher says.
+  public var isLast: Bool { length & 1 != 0 }
+
+  var offset: Int { Int(start) * SegmentLayout.minimumAlignment }
+
+  /// Where the next message's payload lies, if this one has no attributes, and the next was loaned next and asked for no more
+  /// than the usual alignment.
+  public var following: Int { SegmentLayout.roundUp(offset + byteCount, to: SegmentLayout.minimumAlignment) }
 
   /// Whether the payload's address is a multiple of a power of two, here and in every process that maps the segment.
   public func isAligned(to alignment: Int) -> Bool { offset % alignment == 0 }

@@ -56,8 +56,8 @@ private struct Walk {
     case 3, 4, 5:
       let start = UInt64(SegmentLayout.headerByteCount)
       let entry = SlotEntry(
-        sequence: input.number(), offset: start + UInt64(input.byte()), byteCount: UInt64(input.byte()), publishTime: 0,
-        attributesOffset: start, attributesByteCount: 0, elementStride: 0)
+        sequence: input.number(), offset: start + 64 * UInt64(input.byte() & 63), byteCount: UInt64(input.byte()),
+        publishTime: 0, attributesOffset: start, attributesByteCount: 0, elementStride: 0)
       memory.store(entry, at: UInt32(input.byte() & 7), epoch: epoch)
     case 6: memory.store(committed: EpochCount(epoch: epoch, count: UInt32(input.byte() & 15)).word)
     case 7: memory.store(sealed: EpochCount(epoch: epoch, count: UInt32(input.byte() & 15)).word)

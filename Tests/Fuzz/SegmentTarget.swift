@@ -34,10 +34,12 @@ private func anyEntry(_ input: inout InputReader) -> SlotEntry {
     attributesOffset: input.word(), attributesByteCount: input.word(), elementStride: input.word())
 }
 
-/// Offsets lie about the payloads, and lengths are such as fit there.
+/// Offsets lie about the payloads, most where one may begin, and lengths are such as fit there.
 private func smallEntry(_ input: inout InputReader) -> SlotEntry {
-  SlotEntry(
-    sequence: UInt64(input.byte()), offset: 4000 + UInt64(input.word(UInt16.self)), byteCount: input.number(),
+  let sequence = UInt64(input.byte())
+  let offset = 4000 + UInt64(input.word(UInt16.self))
+  return SlotEntry(
+    sequence: sequence, offset: offset % 16 == 0 ? offset : offset & ~63, byteCount: input.number(),
     publishTime: 0, attributesOffset: 4000 + UInt64(input.word(UInt16.self)), attributesByteCount: UInt32(input.byte()),
     elementStride: 0)
 }
@@ -76,21 +78,21 @@ private func check(_ reader: SegmentReader) {
 }
 
 private func check(_ slot: Slot, at index: UInt32, of reader: SegmentReader) {
-  plant(slot.byteCount > 0 && slot.attributesByteCount > 0, "a payload with attributes")
+  guard let attributes = try? reader.attributes(of: slot) else { fail("slot \(index) has no attributes") }
+  plant(slot.byteCount > 0 && attributes.byteCount > 0, "a payload with attributes")
   require(slot.index == index && slot.sequence > 0, "slot \(index) is \(slot)")
   require(reader.claimedSequence(at: index) == slot.sequence, "slot \(index) claims another sequence")
   let found = reader.slot(
-    at: index, holding: slot.sequence, looks: 1, payload: Int(truncatingIfNeeded: slot.publishTime))
+    at: index, holding: slot.sequence, looks: 1, payload: Int(truncatingIfNeeded: reader.publishTime(of: slot)))
   require(found == slot, "slot \(index) is found as \(String(describing: found))")
-  for (span, count) in [(slot.offset, slot.byteCount), (slot.attributesOffset, slot.attributesByteCount)] {
-    let end = SegmentLayout.slotOffset(of: index, inCapacity: reader.capacity)
-    require(
-      span >= SegmentLayout.headerByteCount && count >= 0 && count <= end - span, "slot \(index) reaches from \(span)")
-  }
+  let end = SegmentLayout.slotOffset(of: index, inCapacity: reader.capacity)
+  require(
+    slot.offset >= SegmentLayout.headerByteCount && slot.byteCount >= 0 && slot.byteCount <= end - slot.offset,
+    "slot \(index) reaches from \(slot.offset)")
   if let problem = scribbled.problem(of: reader.bytes(of: slot), count: slot.byteCount) {
     fail("payload \(index): \(problem)")
   }
-  if let problem = scribbled.problem(of: reader.attributes(of: slot), count: slot.attributesByteCount) {
+  if let problem = scribbled.problem(of: attributes, count: attributes.byteCount) {
     fail("attributes \(index): \(problem)")
   }
 }

@@ -79,7 +79,7 @@ import Testing
           Issue.record("there is no room at hand")
           return
         }
-        try Loan(writer: segment, reservation: room, elementStride: 0).publish()
+        try Loan(segment: segment, reservation: room).publish()
       }
       func isInvalid(_ error: any Error) -> Bool {
         if case BusError.invalidAttributes = error { true } else { false }

@@ -44,7 +44,7 @@ import Vocabulary
             let slot = try reader.slot(at: next)
             let sequence = UInt64(next) + 1
             let isExact =
-              slot.sequence == sequence && slot.publishTime == ~sequence
+              slot.sequence == sequence && reader.publishTime(of: slot) == ~sequence
               && slot.byteCount == Self.byteCount(of: sequence)
             let span = reader.bytes(of: slot)
             let isIntact = unsafe span.withUnsafeBytes { source in

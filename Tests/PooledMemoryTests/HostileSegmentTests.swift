@@ -61,6 +61,7 @@ import Vocabulary
     Forgery(.offset, "beyond the segment") { $0.offset = UInt64(capacity) },
     Forgery(.offset, "negative if signed") { $0.offset = .max },
     Forgery(.offset, "the smallest negative") { $0.offset = 1 << 63 },
+    Forgery(.offset, "not at a cache line's start") { $0.offset = 4100 },
     Forgery(.byteCount, "one too many") { $0.byteCount = end - 4096 + 1 },
     Forgery(.byteCount, "one too many at the end") { ($0.offset, $0.byteCount) = (end, 1) },
     Forgery(.byteCount, "beyond the segment") { $0.byteCount = UInt64(capacity) },
@@ -171,8 +172,10 @@ import Vocabulary
         epoch: Bool.random(using: &random) ? Self.epoch : .random(in: 0...9, using: &random),
         count: UInt32(truncatingIfNeeded: word()))
       for index in UInt32(0)..<4 {
+        // Half of the offsets where a payload may begin.
+        let offset = Bool.random(using: &random) ? word() : word() & ~63
         let entry = SlotEntry(
-          sequence: word(), offset: word(), byteCount: word(), publishTime: word(), attributesOffset: word(),
+          sequence: word(), offset: offset, byteCount: word(), publishTime: word(), attributesOffset: word(),
           attributesByteCount: UInt32(truncatingIfNeeded: word()), elementStride: UInt32(truncatingIfNeeded: word()))
         memory.forge(
           entry, at: index, epoch: Self.epoch, checksum: Int.random(in: 0..<8, using: &random) == 0 ? word() : nil)
@@ -186,7 +189,7 @@ import Vocabulary
           let slot = try reader.slot(at: index)
           // What lies outside of the mapping would end the test here.
           readAll(of: reader.bytes(of: slot))
-          readAll(of: reader.attributes(of: slot))
+          readAll(of: try reader.attributes(of: slot))
           readable += 1
         } catch {
           #expect(!error.description.isEmpty)

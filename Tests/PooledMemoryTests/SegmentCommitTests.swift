@@ -134,7 +134,9 @@ import Vocabulary
       #expect(found(at: committed, UInt64(committed) + 1, by: reader) == nil)
       // In an order of their own, so that they are told from the forged ones.
       writer.commit(room, sequence: UInt64(committed) + 1, publishTime: 5)
-      for index in committed..<committed + UInt32(batch) { #expect(try reader.slot(at: index).publishTime == 5) }
+      for index in committed..<committed + UInt32(batch) {
+        #expect(try reader.publishTime(of: reader.slot(at: index)) == 5)
+      }
       committed += UInt32(batch)
     }
     #expect(committed > 10)

@@ -6,15 +6,20 @@ import Vocabulary
 /// It is owned by one task at a time, and given up by publishing; a loan that is dropped unpublished costs nothing but
 /// its room. Several may be out at once and be published in any order.
 public struct Loan: ~Copyable, Sendable {
-  fileprivate let writer: LeasedSegment
-  fileprivate let reservation: Reservation
-  private let elementStride: UInt32
-  private var isPublished = false
+  // Four words with the reservation's three, which go in registers: a copy in memory costs as much as to make a loan.
 
-  init(writer: LeasedSegment, reservation: Reservation, elementStride: UInt32) {
-    self.writer = writer
+  /// Nil once it is published.
+  private var segment: LeasedSegment?
+  fileprivate let reservation: Reservation
+
+  init(segment: LeasedSegment, reservation: Reservation) {
+    self.segment = segment
     self.reservation = reservation
-    self.elementStride = elementStride
+  }
+
+  fileprivate var log: SegmentWriter {
+    guard let segment else { preconditionFailure("a loan is used after it was published") }
+    return segment.log
   }
 
   /// How many bytes may be written.
@@ -25,14 +30,14 @@ public struct Loan: ~Copyable, Sendable {
     @_lifetime(&self)
     mutating get {
       // SAFETY: the loan is the reservation's one owner, and the span borrows the loan.
-      let log = writer.log
+      let log = log
       let span = unsafe log.mutableBytes(of: reservation)
       return unsafe _overrideLifetime(span, mutating: &self)
     }
     @_lifetime(&self)
     _modify {
       // SAFETY: as above.
-      let log = writer.log
+      let log = log
       var span = unsafe log.mutableBytes(of: reservation)
       yield &span
     }
@@ -43,7 +48,7 @@ public struct Loan: ~Copyable, Sendable {
   /// - Throws: ``BusError/closed`` if the publisher was closed meanwhile; nothing is published then.
   ///   ``BusError/nodeLost`` if the node has ended this client's connection; this message may have been the last.
   public consuming func publish() throws(BusError) {
-    try publish(byteCount: reservation.byteCount)
+    try publish(byteCount: reservation.byteCount, elementStride: 0)
   }
 
   /// Publishes the first `byteCount` bytes of the room; the loan is gone.
@@ -53,12 +58,16 @@ public struct Loan: ~Copyable, Sendable {
     guard byteCount >= 0, byteCount <= reservation.byteCount else {
       throw .beyondLoan(byteCount: byteCount, loaned: reservation.byteCount)
     }
-    isPublished = true
-    try writer.commit(reservation, byteCount: byteCount, elementStride: elementStride)
+    try publish(byteCount: byteCount, elementStride: 0)
+  }
+
+  @inline(__always)
+  fileprivate consuming func publish(byteCount: Int, elementStride: UInt32) throws(BusError) {
+    try segment.take()?.commit(reservation, byteCount: byteCount, elementStride: elementStride)
   }
 
   deinit {
-    if !isPublished { writer.cancel(reservation) }
+    segment?.cancel(reservation)
   }
 }
 
@@ -83,7 +92,10 @@ public struct TypedLoan<Element: BitwiseCopyable>: ~Copyable, Sendable {
   }
 
   /// Publishes the elements; the loan is gone. Throws as ``Loan/publish()``.
-  public consuming func publish() throws(BusError) { try loan.publish() }
+  public consuming func publish() throws(BusError) {
+    let byteCount = loan.byteCount
+    try loan.publish(byteCount: byteCount, elementStride: UInt32(clamping: MemoryLayout<Element>.stride))
+  }
 }
 
 extension Loan {
@@ -91,7 +103,7 @@ extension Loan {
   fileprivate mutating func elements<Element: BitwiseCopyable>(as type: Element.Type) -> MutableSpan<Element> {
     // SAFETY: the room was loaned for whole elements at their alignment; the loan is its one owner, and the span borrows
     // the loan.
-    let log = writer.log
+    let log = log
     let span = unsafe log.mutableElements(of: reservation, as: type)
     return unsafe _overrideLifetime(span, mutating: &self)
   }

@@ -24,7 +24,7 @@ public final class Publisher: Sendable {
   /// - Throws: ``BusError``; `CancellationError` as soon as the task is cancelled.
   public func loan(byteCount: Int, alignment: Int = 64) async throws -> Loan {
     if let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment) {
-      return Loan(writer: segment, reservation: reservation, elementStride: 0)
+      return Loan(segment: segment, reservation: reservation)
     }
     return try await loan(byteCount: byteCount, alignment: alignment, attributes: .none)
   }
@@ -33,7 +33,14 @@ public final class Publisher: Sendable {
   public func loan(
     byteCount: Int, alignment: Int = 64, attributes: MessageAttributes
   ) async throws -> Loan {
-    try await loan(byteCount: byteCount, alignment: alignment, attributes: attributes, elementStride: 0)
+    if attributes.isEmpty,
+      let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment)
+    {
+      return Loan(segment: segment, reservation: reservation)
+    }
+    let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
+    let (segment, reservation) = try await room(for: wish) { wish.reserve(in: $0) }
+    return Loan(segment: segment, reservation: reservation)
   }
 
   /// Room for a payload if it is to be had without waiting, or else nil: the room is asked for, or readers may be about to
@@ -42,7 +49,7 @@ public final class Publisher: Sendable {
   /// Throws as ``loan(byteCount:alignment:)``.
   public func tryLoan(byteCount: Int, alignment: Int = 64) throws(BusError) -> Loan? {
     if let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment) {
-      return Loan(writer: segment, reservation: reservation, elementStride: 0)
+      return Loan(segment: segment, reservation: reservation)
     }
     return try tryLoan(byteCount: byteCount, alignment: alignment, attributes: .none)
   }
@@ -55,7 +62,7 @@ public final class Publisher: Sendable {
     guard case .reserved(let segment, let reservation) = try core.attempt(wish, { wish.reserve(in: $0) }) else {
       return nil
     }
-    return Loan(writer: segment, reservation: reservation, elementStride: 0)
+    return Loan(segment: segment, reservation: reservation)
   }
 
   /// Room for `count` messages of `byteCount` bytes each, which are published all at once: for many small messages, as
@@ -77,8 +84,7 @@ public final class Publisher: Sendable {
     let (byteCount, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
     guard count >= 0, !overflow else { throw BusError.invalidCount(count) }
     let loan = try await loan(
-      byteCount: byteCount, alignment: max(64, MemoryLayout<Element>.alignment), attributes: attributes,
-      elementStride: UInt32(clamping: MemoryLayout<Element>.stride))
+      byteCount: byteCount, alignment: max(64, MemoryLayout<Element>.alignment), attributes: attributes)
     return TypedLoan(loan)
   }
 
@@ -128,18 +134,5 @@ public final class Publisher: Sendable {
       if core.readersAreDone(for: wish) { return }
     }
     await Task.yield()
-  }
-
-  private func loan(
-    byteCount: Int, alignment: Int, attributes: MessageAttributes, elementStride: UInt32
-  ) async throws -> Loan {
-    if attributes.isEmpty,
-      let (segment, reservation) = core.reserveAtHand(byteCount: byteCount, alignment: alignment)
-    {
-      return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
-    }
-    let wish = try core.wish(byteCount: byteCount, alignment: alignment, attributes: attributes)
-    let (segment, reservation) = try await room(for: wish) { wish.reserve(in: $0) }
-    return Loan(writer: segment, reservation: reservation, elementStride: elementStride)
   }
 }

@@ -22,10 +22,13 @@ final class BorrowedSegment: Sendable {
   // message's.
   deinit { held.release(reader.identity.epoch) }
 
+  /// - Throws: ``BusError/invalidAttributes(_:)``, whatever is wrong with what the publisher wrote.
   func attributes(of slot: Slot) throws(BusError) -> MessageAttributes {
     let reader = reader
-    let encoded = reader.attributes(of: slot)
-    do { return try AttributesCodec.decode(encoded) } catch { throw .invalidAttributes("\(error)") }
+    do {
+      let encoded = try reader.attributes(of: slot)
+      return try AttributesCodec.decode(encoded)
+    } catch { throw .invalidAttributes("\(error)") }
   }
 
   /// The cursor moves past it and lets go. Called once.

@@ -41,7 +41,7 @@ public struct Sample: ~Copyable, Sendable {
   /// The message's number in its stream, from 1, without gaps.
   public var sequence: UInt64 { slot.sequence }
   /// When it was published: nanoseconds since 1970, by the publisher's clock.
-  public var publishTime: UInt64 { slot.publishTime }
+  public var publishTime: UInt64 { segment.reader.publishTime(of: slot) }
 
   /// What the publisher said about the payload; decoded anew at each call.
   ///
@@ -57,8 +57,9 @@ public struct Sample: ~Copyable, Sendable {
   @_lifetime(borrow self)
   public borrowing func elements<Element: BitwiseCopyable>(as type: Element.Type) throws(BusError) -> Span<Element> {
     let stride = MemoryLayout<Element>.stride
-    guard slot.elementStride == 0 || slot.elementStride == UInt32(clamping: stride) else {
-      throw .typeMismatch("it was published as elements of \(slot.elementStride) bytes; \(type) has \(stride)")
+    let published = segment.reader.elementStride(of: slot)
+    guard published == 0 || published == UInt32(clamping: stride) else {
+      throw .typeMismatch("it was published as elements of \(published) bytes; \(type) has \(stride)")
     }
     guard slot.byteCount % stride == 0 else {
       throw .typeMismatch("its \(slot.byteCount) bytes are no multiple of \(type)'s \(stride)")

@@ -49,7 +49,9 @@ public struct SampleBatch: ~Copyable, Sendable {
   }
 
   /// When a message was published: nanoseconds since 1970, by the publisher's clock. Throws as ``bytes(at:)``.
-  public func publishTime(at index: Int) throws(BusError) -> UInt64 { try slot(at: index).publishTime }
+  public func publishTime(at index: Int) throws(BusError) -> UInt64 {
+    segment.reader.publishTime(of: try slot(at: index))
+  }
 
   /// What the publisher said about a payload. Throws as ``bytes(at:)``, and as ``Sample/attributes()``.
   public func attributes(at index: Int) throws(BusError) -> MessageAttributes {

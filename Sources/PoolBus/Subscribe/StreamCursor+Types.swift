@@ -19,5 +19,7 @@ extension StreamCursor {
     var slot: Slot
     /// How many messages of the stream lie there, this one included.
     var count = 1
+
+    var publishTime: UInt64 { segment.reader.publishTime(of: slot) }
   }
 }

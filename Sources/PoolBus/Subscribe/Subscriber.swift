@@ -51,20 +51,20 @@ public final class Subscriber: Sendable {
     // When the wait began; nil as long as none did.
     var start: UInt64?
     if lastLooks.isTurnOver() { letOthersRun() }
-    while true {
-      try Task.checkCancellation()
-      switch try look(limit, &start) {
-      case .message(let message):
-        if let start, waiting == .adaptive { spin.came(after: message.slot.publishTime.subtracting(start)) }
-        if waiting != .spin, message.count == 1 {
-          lastLooks.took(byteCount: message.slot.byteCount)
-          keepDistance(message)
+    do {
+      while true {
+        try Task.checkCancellation()
+        // Who spins looks often at once, before it asks what time it is.
+        let looks = waiting == .spin ? SubscriptionCore.mostLooks : 1
+        // Not at all of many streams: before it sleeps, it does.
+        if let message = try core.take(limit: limit, looks: looks, .nearby) ?? lookOn(limit, &start) {
+          if waiting != .spin { took(message, since: start) }
+          return message
         }
-        return message
-      case .closed: return nil
-      case .nothing where waiting == .spin: await Task.yield()
-      case .nothing: try await core.wait()
+        if waiting == .spin { await Task.yield() } else { try await core.wait() }
       }
+    } catch BusError.closed {
+      return nil
     }
   }
 
@@ -84,31 +84,28 @@ public final class Subscriber: Sendable {
   /// Ends the subscription; who waits in ``next()`` gets nil. Samples that are out stay readable.
   public func close() { core.close() }
 
-  private enum Look {
-    case message(SubscriptionCore.Message)
-    case nothing
-    case closed
+  /// Goes on looking for the next message, for as long as that costs less than to sleep.
+  @inline(never)
+  private func lookOn(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> SubscriptionCore.Message? {
+    if waiting == .spin || waiting == .adaptive && !lastLooks.sharesCore {
+      start = start ?? Clock.realtimeNanoseconds
+      if let message = try spinForMessage(limit) {
+        spin.paid()
+        return message
+      }
+    }
+    return waiting == .spin ? nil : try lookBeforeSleep(limit)
   }
 
-  /// Looks for the next message, and goes on looking for as long as that costs less than to sleep.
-  private func look(_ limit: Int, _ start: inout UInt64?) throws(BusError) -> Look {
-    do {
-      // Not at all of many streams: before it sleeps, it does. Who spins looks often at once, before it asks what time it is.
-      let looks = waiting == .spin ? SubscriptionCore.mostLooks : 1
-      if let message = try core.take(limit: limit, looks: looks, .nearby) { return .message(message) }
-      if waiting == .spin || waiting == .adaptive && !lastLooks.sharesCore {
-        start = start ?? Clock.realtimeNanoseconds
-        if let message = try spinForMessage(limit) {
-          spin.paid()
-          return .message(message)
-        }
-      }
-      if waiting != .spin, let message = try lookBeforeSleep(limit) { return .message(message) }
-      return .nothing
-    } catch {
-      guard error == .closed else { throw error }
-      return .closed
-    }
+  /// Learns from a message that was taken, and keeps the distance from its writer.
+  ///
+  /// - Parameter start: when the wait for it began.
+  private func took(_ message: SubscriptionCore.Message, since start: UInt64?) {
+    let publishTime = message.publishTime
+    if let start, waiting == .adaptive { spin.came(after: publishTime.subtracting(start)) }
+    guard message.count == 1 else { return }
+    lastLooks.took(byteCount: message.slot.byteCount)
+    keepDistance(byteCount: message.slot.byteCount, publishTime: publishTime)
   }
 
   /// About 20 microseconds.
@@ -159,11 +156,11 @@ public final class Subscriber: Sendable {
   }
 
   /// Keeps a message that was taken until its writer is ahead by the distance, or for as long as that is worth.
-  private func keepDistance(_ message: SubscriptionCore.Message) {
+  private func keepDistance(byteCount: Int, publishTime: UInt64) {
     // Who shares the core with the writer shares its caches.
-    guard !lastLooks.sharesCore,
-      let wait = distance.wait(byteCount: message.slot.byteCount, publishTime: message.slot.publishTime)
-    else { return }
+    guard !lastLooks.sharesCore, let wait = distance.wait(byteCount: byteCount, publishTime: publishTime) else {
+      return
+    }
     guard !core.hasAnother else { return distance.waited(inVain: false) }
     let hasCome = pause(for: wait.forNext) { core.hasAnother }
     // Who leaves the core to others does not learn whether it would have come.
