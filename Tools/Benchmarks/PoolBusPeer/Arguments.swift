@@ -7,29 +7,29 @@ let arguments = Arguments()
 /// What the driver asked for, read by the same code as every other peer's.
 struct Arguments: @unchecked Sendable {
   // Unchecked: nobody changes it, and its strings are the process's arguments.
-  private let peer: peer
+  private let peer: UnsafePointer<peer>
 
   init() {
-    peer = unsafe peer_parse(CommandLine.argc, CommandLine.unsafeArgv)
+    unsafe peer = poolbus_parse(CommandLine.argc, CommandLine.unsafeArgv)
     mode =
-      switch peer.mode {
+      switch unsafe peer.pointee.mode {
       case PEER_SPIN: .spin
       case PEER_ADAPTIVE: .adaptive
       default: .block
       }
-    size = peer.size
+    size = unsafe peer.pointee.size
   }
 
-  var role: String { unsafe String(cString: peer.role) }
-  var place: String { unsafe String(cString: peer.place) }
+  var role: String { unsafe String(cString: peer.pointee.role) }
+  var place: String { unsafe String(cString: peer.pointee.place) }
   let size: Int
-  var publishers: Int { Int(peer.publishers) }
-  var index: Int { Int(peer.index) }
-  var topics: Int { Int(peer.topics) }
+  var publishers: Int { unsafe Int(peer.pointee.publishers) }
+  var index: Int { unsafe Int(peer.pointee.index) }
+  var topics: Int { unsafe Int(peer.pointee.topics) }
   /// Whether payloads are written and read whole.
-  var isTouched: Bool { peer.touch != 0 }
+  var isTouched: Bool { unsafe peer.pointee.touch != 0 }
   /// Bytes; 0 leaves it to this peer.
-  var pool: Int { peer.pool }
+  var pool: Int { unsafe peer.pointee.pool }
 
   // How the driver calls this program says what it shall do otherwise.
 
@@ -43,20 +43,10 @@ struct Arguments: @unchecked Sendable {
   var subscriberOptions: SubscriberOptions { SubscriberOptions(waiting: mode) }
 
   /// Sleeps for as long as a ping shall before each round trip.
-  func pause() { unsafe withUnsafePointer(to: peer) { unsafe peer_pause($0) } }
+  func pause() { unsafe peer_pause(peer) }
 
   /// Waits until a source's message is due, so many after the round's first.
-  func pace(from start: UInt64, index: UInt64) {
-    unsafe withUnsafePointer(to: peer) { unsafe peer_pace($0, start, index) }
-  }
-
-  func fill(_ payload: UnsafeMutableRawPointer?, _ number: UInt64) {
-    unsafe withUnsafePointer(to: peer) { unsafe poolbus_fill($0, payload, number) }
-  }
-
-  func read(_ payload: UnsafeRawPointer?) -> UInt64 {
-    unsafe withUnsafePointer(to: peer) { unsafe poolbus_read($0, payload) }
-  }
+  func pace(from start: UInt64, index: UInt64) { unsafe peer_pace(peer, start, index) }
 }
 
 struct BadOrder: Error, CustomStringConvertible { let description: String }

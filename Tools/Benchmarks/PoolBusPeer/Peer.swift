@@ -217,7 +217,7 @@ func send(_ number: UInt64, by publisher: Publisher) async throws {
 
 func send(_ number: UInt64, in loan: consuming Loan) throws {
   var bytes = loan.mutableBytes
-  unsafe bytes.withUnsafeMutableBytes { unsafe arguments.fill($0.baseAddress, number) }
+  unsafe bytes.withUnsafeMutableBytes { unsafe poolbus_fill($0.baseAddress, number) }
   try loan.publish()
 }
 
@@ -238,7 +238,7 @@ func receive(from subscriber: Subscriber) async throws -> Sample {
 
 /// A message's number, read as far as `--touch` says.
 func read(_ sample: borrowing Sample) -> UInt64 {
-  sample.withBytes { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
+  sample.withBytes { unsafe $0.withUnsafeBytes { unsafe poolbus_read($0.baseAddress) } }
 }
 
 // MARK: - Batches
@@ -252,7 +252,7 @@ func sendInBatches(_ numbers: ClosedRange<UInt64>, by publisher: Publisher) asyn
     var batch = try await publisher.loanBatch(count: Int(count), byteCount: arguments.size)
     for index in 0..<Int(count) {
       var bytes = batch.mutableBytes(at: index)
-      unsafe bytes.withUnsafeMutableBytes { unsafe arguments.fill($0.baseAddress, next + UInt64(index)) }
+      unsafe bytes.withUnsafeMutableBytes { unsafe poolbus_fill($0.baseAddress, next + UInt64(index)) }
     }
     try batch.publish()
     next += count
@@ -262,7 +262,7 @@ func sendInBatches(_ numbers: ClosedRange<UInt64>, by publisher: Publisher) asyn
 func receiveBatch(from subscriber: Subscriber, into streams: inout Streams) async throws {
   guard let batch = try await subscriber.nextBatch() else { throw BadOrder(description: "the subscriber is closed") }
   for index in 0..<batch.count {
-    let number = try batch.withBytes(at: index) { unsafe $0.withUnsafeBytes { unsafe arguments.read($0.baseAddress) } }
+    let number = try batch.withBytes(at: index) { unsafe $0.withUnsafeBytes { unsafe poolbus_read($0.baseAddress) } }
     try streams.note(number, of: batch.stream)
   }
 }

@@ -3,5 +3,7 @@
 
 #include "../../Peers/peer.h"
 
-void poolbus_fill(const struct peer *peer, void *payload, uint64_t number);
-uint64_t poolbus_read(const struct peer *peer, const void *payload);
+// What the driver asked for; kept here, as in the C peers.
+const struct peer *poolbus_parse(int argc, char **argv);
+void poolbus_fill(void *payload, uint64_t number);
+uint64_t poolbus_read(const void *payload);
