@@ -29,6 +29,7 @@ public struct Sample: ~Copyable, Sendable {
   }
 
   /// Reads the payload, in place: without an allocation, and the sample can be handed on afterwards.
+  @inlinable
   public borrowing func withBytes<Result: ~Copyable, Failure: Error>(
     _ body: (RawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -74,6 +75,7 @@ public struct Sample: ~Copyable, Sendable {
   }
 
   /// Reads the payload as elements, in place, as ``withBytes(_:)`` does. Throws as ``elements(as:)``, and what `body` throws.
+  @inlinable
   public borrowing func withElements<Element: BitwiseCopyable, Result: ~Copyable>(
     as type: Element.Type, _ body: (Span<Element>) throws -> Result
   ) throws -> Result {

@@ -25,6 +25,7 @@ public struct SampleBatch: ~Copyable, Sendable {
   /// Reads a payload, in place, as ``Sample/withBytes(_:)`` does.
   ///
   /// - Throws: what `body` throws, and as ``bytes(at:)``.
+  @inlinable
   public borrowing func withBytes<Result: ~Copyable>(
     at index: Int, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
