@@ -48,8 +48,7 @@ struct SegmentRoom {
     else { return nil }
 
     let reservation = Reservation(
-      offset: offset, byteCount: byteCount, attributesLength: UInt32(truncatingIfNeeded: attributesByteCount),
-      padding: UInt32(truncatingIfNeeded: offset - top))
+      offset: offset, byteCount: byteCount, attributesByteCount: attributesByteCount, padding: offset - top)
     top = reservation.end
     bottom = end
     outstanding += 1
@@ -118,18 +117,23 @@ public struct Reservation: Sendable {
   let offset: Int
   /// The payload's room in bytes.
   public let byteCount: Int
-  // Three words in all, which go in registers.
-  fileprivate let attributesLength: UInt32
-  /// What the payload's alignment left unused before it.
-  fileprivate let padding: UInt32
+  /// The length of the attributes below; above, what the payload's alignment left unused before it. Each is less than 2^32.
+  /// Three whole words in all go in registers, and in memory are read as they were written.
+  private let around: UInt64
+
+  fileprivate init(offset: Int, byteCount: Int, attributesByteCount: Int, padding: Int) {
+    self.offset = offset
+    self.byteCount = byteCount
+    around = UInt64(truncatingIfNeeded: padding) << 32 | UInt64(truncatingIfNeeded: attributesByteCount)
+  }
 
   /// The length of the attributes, which are written already.
-  public var attributesByteCount: Int { Int(attributesLength) }
+  public var attributesByteCount: Int { Int(around & 0xFFFF_FFFF) }
   /// The attributes follow the payload's room.
   var attributesOffset: Int { offset + byteCount }
   var end: Int { attributesOffset + attributesByteCount }
   /// Where the room began before this.
-  fileprivate var previousTop: Int { offset - Int(padding) }
+  fileprivate var previousTop: Int { offset - Int(around >> 32) }
 }
 
 /// Room for several messages of one length in a segment.
@@ -148,6 +152,6 @@ public struct ReservationRun: Sendable {
   subscript(index: Int) -> Reservation {
     precondition(index >= 0 && index < count, "a batch has \(count) messages")
     return Reservation(
-      offset: offset + index * stride, byteCount: byteCount, attributesLength: 0, padding: 0)
+      offset: offset + index * stride, byteCount: byteCount, attributesByteCount: 0, padding: 0)
   }
 }
