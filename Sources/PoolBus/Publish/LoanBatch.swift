@@ -6,12 +6,12 @@ import Vocabulary
 /// Owned by one task at a time, and given up by publishing; a batch that is dropped unpublished costs nothing but its
 /// room.
 public struct LoanBatch: ~Copyable, Sendable {
-  private let writer: LeasedSegment
+  private let segment: LeasedSegment
   private let run: ReservationRun
   private var isPublished = false
 
-  init(writer: LeasedSegment, run: ReservationRun) {
-    self.writer = writer
+  init(segment: LeasedSegment, run: ReservationRun) {
+    self.segment = segment
     self.run = run
   }
 
@@ -27,7 +27,7 @@ public struct LoanBatch: ~Copyable, Sendable {
   @_lifetime(&self)
   public mutating func mutableBytes(at index: Int) -> MutableRawSpan {
     // SAFETY: the batch is the run's one owner, and the span borrows the batch.
-    let log = writer.log
+    let log = segment.log
     let span = unsafe log.mutableBytes(of: run, at: index)
     return unsafe _overrideLifetime(span, mutating: &self)
   }
@@ -38,10 +38,10 @@ public struct LoanBatch: ~Copyable, Sendable {
   ///   ``BusError/nodeLost`` if the node has ended this client's connection; this message may have been the last.
   public consuming func publish() throws(BusError) {
     isPublished = true
-    try writer.publisher.commit(run, in: writer)
+    try segment.publisher.commit(run, in: segment)
   }
 
   deinit {
-    if !isPublished { writer.publisher.cancel(run, in: writer) }
+    if !isPublished { segment.publisher.cancel(run, in: segment) }
   }
 }

@@ -72,7 +72,7 @@ public final class Publisher: Sendable {
   public func loanBatch(count: Int, byteCount: Int) async throws -> LoanBatch {
     let wish = try core.wish(count: count, byteCount: byteCount)
     let (segment, run) = try await room(for: wish) { $0.reserve(count: count, byteCount: byteCount) }
-    return LoanBatch(writer: segment, run: run)
+    return LoanBatch(segment: segment, run: run)
   }
 
   /// Room for `count` elements of a bit-copyable type; readers can check what they read them as.
