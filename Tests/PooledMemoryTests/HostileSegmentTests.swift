@@ -85,6 +85,20 @@ import Vocabulary
     #expect(error?.slot == 0)
   }
 
+  /// A place is what it was as the slot was checked; what is looked up later is checked then, or harms nobody.
+  @Test func whatIsAlteredLaterIsCheckedAnew() throws {
+    memory.forge(Self.entry(), at: 0, epoch: Self.epoch)
+    let slot = try reader.slot(at: 0)
+    #expect(try reader.attributes(of: slot).byteCount == 8 && reader.publishTime(of: slot) == 1)
+
+    var entry = Self.entry()
+    (entry.offset, entry.publishTime, entry.attributesByteCount) = (UInt64(Self.capacity), .max, .max)
+    memory.forge(entry, at: 0, epoch: Self.epoch)
+    #expect(throws: CorruptSegment.self) { try reader.attributes(of: slot).byteCount }
+    #expect(reader.publishTime(of: slot) == .max)
+    #expect(reader.bytes(of: slot).byteCount == 64)
+  }
+
   @Test func payloadsEndBelowTheirOwnSlot() {
     var entry = Self.entry()
     entry.byteCount = Self.end - 4096
