@@ -1,4 +1,5 @@
 import PoolNode
+import PooledMemory
 import Testing
 
 @testable import PoolBus
@@ -120,6 +121,18 @@ import Testing
       var received: [MessageAttributes] = []
       for index in 0..<batch.count { received.append(try batch.attributes(at: index)) }
       #expect(received == published)
+    }
+  }
+
+  /// However large the pool is, a segment's slots can speak of so much.
+  @Test func aMessageIsNoLargerThanTheLargestSegment() async throws {
+    try await SilentNode.with { _, client in
+      let publisher = try Publisher.silent(client, whenFull: .fail, limit: 1 << 40)
+      let most = SegmentLayout.maximumPayload(inCapacity: SegmentLayout.maximumCapacity, alignment: 64, attributes: 0)
+      #expect(throws: BusError.payloadTooLarge(byteCount: most + 1, limit: most)) {
+        _ = try publisher.tryLoan(byteCount: most + 1)
+      }
+      #expect(try publisher.core.wish(byteCount: most, alignment: 64, attributes: .none).lane == .large)
     }
   }
 }

@@ -87,9 +87,9 @@ final class SilentNode {
 
 extension Publisher {
   /// A publisher of a client of a silent node, which it can't have asked for.
-  static func silent(_ client: NodeConnection, whenFull: FullPolicy) throws -> Publisher {
+  static func silent(_ client: NodeConnection, whenFull: FullPolicy, limit: Int = 1 << 20) throws -> Publisher {
     let core = PublisherCore(
-      topic: try TopicName("a"), stream: StreamID(rawValue: 1), limit: 1 << 20,
+      topic: try TopicName("a"), stream: StreamID(rawValue: 1), limit: limit,
       options: PublisherOptions(whenFull: whenFull), node: client, announcer: try client.membership.announcer())
     client.loop.add(core)
     return Publisher(core)

@@ -11,7 +11,7 @@ import Vocabulary
 final class PublisherCore: Sendable {
   let topic: TopicName
   let stream: StreamID
-  /// Bytes that the pool, or the topic's quota, can give at the most: whole pages.
+  /// Bytes that the pool, or the topic's quota, can give to one segment at the most: whole pages.
   let limit: Int
   let whenFull: FullPolicy
   let retention: Retention?
@@ -87,7 +87,7 @@ final class PublisherCore: Sendable {
   ) {
     self.topic = topic
     self.stream = stream
-    self.limit = SegmentLayout.wholePages(limit)
+    self.limit = SegmentLayout.wholePages(min(limit, SegmentLayout.maximumCapacity))
     whenFull = options.whenFull
     retention = options.retention
     self.node = node
