@@ -55,6 +55,14 @@ final class ScribbledSegment: Sendable {
     unsafe entry.store(to: writable.words(at: SegmentLayout.slotOffset(of: index, inCapacity: Self.capacity)))
   }
 
+  /// A slot as it lies there.
+  ///
+  /// - Parameter index: below ``slotCount``.
+  func entry(at index: UInt32) -> SlotEntry {
+    // SAFETY: below the count, a slot lies in the segment.
+    unsafe SlotEntry(loadingFrom: writable.words(at: SegmentLayout.slotOffset(of: index, inCapacity: Self.capacity)))
+  }
+
   private func store(_ word: UInt64, at offset: Int) {
     // SAFETY: both shared words lie in the header page.
     unsafe writable.words(at: offset).pointee.store(word, ordering: .releasing)

@@ -85,14 +85,17 @@ private func check(_ slot: Slot, at index: UInt32, of reader: SegmentReader) {
   let found = reader.slot(
     at: index, holding: slot.sequence, looks: 1, payload: Int(truncatingIfNeeded: reader.publishTime(of: slot)))
   require(found == slot, "slot \(index) is found as \(String(describing: found))")
-  let end = SegmentLayout.slotOffset(of: index, inCapacity: reader.capacity)
-  require(
-    slot.offset >= SegmentLayout.headerByteCount && slot.byteCount >= 0 && slot.byteCount <= end - slot.offset,
-    "slot \(index) reaches from \(slot.offset)")
+  let entry = scribbled.entry(at: index)
+  let attributesByteCount = Int(entry.attributesByteCount)
+  for (span, count) in [(slot.offset, slot.byteCount), (Int(entry.attributesOffset), attributesByteCount)] {
+    let end = SegmentLayout.slotOffset(of: index, inCapacity: reader.capacity)
+    require(
+      span >= SegmentLayout.headerByteCount && count >= 0 && count <= end - span, "slot \(index) reaches from \(span)")
+  }
   if let problem = scribbled.problem(of: reader.bytes(of: slot), count: slot.byteCount) {
     fail("payload \(index): \(problem)")
   }
-  if let problem = scribbled.problem(of: attributes, count: attributes.byteCount) {
+  if let problem = scribbled.problem(of: attributes, count: attributesByteCount) {
     fail("attributes \(index): \(problem)")
   }
 }
