@@ -166,10 +166,7 @@ public struct SegmentReader: Sendable {
   ///
   /// - Parameter index: below a ``committed`` that this thread has seen.
   public func claimedSequence(at index: UInt32) -> UInt64 {
-    guard index < maximumSlotCount else { return 0 }
-    let position = SegmentLayout.slotOffset(of: index, inCapacity: capacity)
-    // SAFETY: below maximumSlotCount, a slot lies between the header and the end; its first word is its sequence.
-    return unsafe mapping.mapping.words(at: position).pointee.load(ordering: .relaxed)
+    index < maximumSlotCount ? word(0, at: index) : 0
   }
 
   /// A message's payload, where it lies. The slot must be of this segment.
@@ -190,18 +187,19 @@ public struct SegmentReader: Sendable {
   }
 
   /// When a message was published, as its publisher says: nanoseconds since 1970. The slot must be of this segment.
-  public func publishTime(of slot: Slot) -> UInt64 { claim(3, of: slot) }
+  public func publishTime(of slot: Slot) -> UInt64 { word(3, at: slot.index) }
 
   /// The stride of a payload's elements, in bytes, as its publisher says; 0 if it is untyped. The slot must be of this
   /// segment.
-  public func elementStride(of slot: Slot) -> UInt32 { UInt32(truncatingIfNeeded: claim(5, of: slot) >> 32) }
+  public func elementStride(of slot: Slot) -> UInt32 { UInt32(truncatingIfNeeded: word(5, at: slot.index) >> 32) }
 
-  /// What a word of a slot says by now.
-  private func claim(_ word: Int, of slot: Slot) -> UInt64 {
-    precondition(slot.index < maximumSlotCount, "a slot was used with another segment")
-    let position = SegmentLayout.slotOffset(of: slot.index, inCapacity: capacity)
+  /// What one of a slot's words says by now, unchecked; see ``SlotEntry``.
+  @inline(__always)
+  private func word(_ number: Int, at index: UInt32) -> UInt64 {
+    precondition(index < maximumSlotCount, "a slot was used with another segment")
+    let position = SegmentLayout.slotOffset(of: index, inCapacity: capacity)
     // SAFETY: below maximumSlotCount, a slot of eight words lies between the header and the end.
-    return unsafe mapping.mapping.words(at: position)[word].load(ordering: .relaxed)
+    return unsafe mapping.mapping.words(at: position)[number].load(ordering: .relaxed)
   }
 
   @_lifetime(borrow self)
