@@ -95,9 +95,7 @@ public struct SubscriberOptions: Sendable {
 /// How a subscriber waits for the next message.
 public enum Waiting: Hashable, Sendable {
   /// Suspends the task; the publisher's handle wakes it. Costs no processor time while nothing comes: before it sleeps, it
-  /// lets others have the core and looks again for a few microseconds, as what comes at once then costs no wake-up. It
-  /// follows streams of large messages (64 KiB to 8 MiB) that come as fast as memory at a distance of 1.5 MiB, or one message:
-  /// that makes both sides faster, but the last messages are read up to 0.2 milliseconds later.
+  /// lets others have the core and looks again for a few microseconds, as what comes at once then costs no wake-up.
   case block
   /// Watches the next slot. Fastest, but keeps a thread of the executor busy: give it one of its own, and there,
   /// where nothing else is to run, ``Subscriber/tryNext(looks:)`` is faster still.

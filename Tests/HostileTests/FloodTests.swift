@@ -82,8 +82,8 @@ extension Hostile {
           try await bystanders.areUnharmed()
           #expect(node.descriptors.count >= before + silent.count)
         }
-        // The pair's segments come and go, too.
-        try await eventually("nothing of them is left") { node.descriptors.count < before + 16 }
+        // The pair's segments come and go, too, with two descriptors each.
+        try await eventually("nothing of them is left") { node.descriptors.count < before + 50 }
       }
     }
 

@@ -52,16 +52,4 @@ struct LastLooksTests {
     }
     #expect(looks.budget() == LastLooks.most)
   }
-
-  @Test("After a large message who shares the core lets others have it, once")
-  func takesLargeMessagesInTurns() {
-    looks.took(byteCount: LastLooks.large)
-    #expect(!looks.isTurnOver())
-    _ = looks.cameBack(after: LastLooks.handedOver + 1)
-    looks.took(byteCount: LastLooks.large - 1)
-    #expect(!looks.isTurnOver())
-    looks.took(byteCount: LastLooks.large)
-    #expect(looks.isTurnOver())
-    #expect(!looks.isTurnOver())
-  }
 }

@@ -17,10 +17,6 @@ final class LastLooks: Sendable {
   /// Others use all the time that they are given.
   static let tooLong: UInt64 = 10_000_000
 
-  /// Bytes of a message that fills much of a core's own cache. Of such, who shares the core takes one at a time: others on it
-  /// find the message there that this one has just read, which makes 8 readers on two cores a quarter faster.
-  static let large = 512 << 10
-
   /// Somebody else used the core meanwhile, were it but for a moment.
   static let switched: UInt64 = 1_000
   /// After so many moments of others it sleeps once, as who is woken is put on an idle core if there is one: two that never
@@ -31,7 +27,6 @@ final class LastLooks: Sendable {
   private let abstention = Abstention(shortest: 8, longest: 64)
   private let switches = Atomic<Int>(0)
   private let handsOver = Atomic<Bool>(false)
-  private let tookLarge = Atomic<Bool>(false)
 
   /// What to spend now, as a sleep is about to begin.
   func budget() -> Int {
@@ -44,16 +39,6 @@ final class LastLooks: Sendable {
 
   /// Whether others wanted the core when it was last given away: then that is better than to spin.
   var sharesCore: Bool { handsOver.load(ordering: .relaxed) }
-
-  /// A message was taken.
-  func took(byteCount: Int) { if byteCount >= Self.large { tookLarge.store(true, ordering: .relaxed) } }
-
-  /// Whether others are to have the core before the next message is taken; asked once for each.
-  func isTurnOver() -> Bool {
-    guard tookLarge.load(ordering: .relaxed) else { return false }
-    tookLarge.store(false, ordering: .relaxed)
-    return sharesCore
-  }
 
   /// The core was given to whoever wanted it, and came back after `duration`.
   ///

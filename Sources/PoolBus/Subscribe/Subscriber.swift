@@ -9,7 +9,6 @@ public final class Subscriber: Sendable {
   private let waiting: Waiting
   private let spin = AdaptiveSpin()
   private let lastLooks = LastLooks()
-  private let distance = FollowingDistance()
 
   init(_ core: SubscriptionCore, waiting: Waiting) {
     self.core = core
@@ -50,7 +49,6 @@ public final class Subscriber: Sendable {
   private func receive(limit: Int) async throws -> SubscriptionCore.Message? {
     // When the wait began; nil as long as none did.
     var start: UInt64?
-    if lastLooks.isTurnOver() { letOthersRun() }
     do {
       while true {
         try Task.checkCancellation()
@@ -58,7 +56,7 @@ public final class Subscriber: Sendable {
         let looks = waiting == .spin ? SubscriptionCore.mostLooks : 1
         // Not at all of many streams: before it sleeps, it does.
         if let message = try core.take(limit: limit, looks: looks, .nearby) ?? lookOn(limit, &start) {
-          if waiting != .spin { took(message, since: start) }
+          if let start, waiting == .adaptive { spin.came(after: message.publishTime.subtracting(start)) }
           return message
         }
         if waiting == .spin { await Task.yield() } else { try await core.wait() }
@@ -95,17 +93,6 @@ public final class Subscriber: Sendable {
       }
     }
     return waiting == .spin ? nil : try lookBeforeSleep(limit)
-  }
-
-  /// Learns from a message that was taken, and keeps the distance from its writer.
-  ///
-  /// - Parameter start: when the wait for it began.
-  private func took(_ message: SubscriptionCore.Message, since start: UInt64?) {
-    let publishTime = message.publishTime
-    if let start, waiting == .adaptive { spin.came(after: publishTime.subtracting(start)) }
-    guard message.count == 1 else { return }
-    lastLooks.took(byteCount: message.slot.byteCount)
-    keepDistance(byteCount: message.slot.byteCount, publishTime: publishTime)
   }
 
   /// About 20 microseconds.
@@ -153,34 +140,6 @@ public final class Subscriber: Sendable {
     let start = Clock.monotonicNanoseconds
     yieldCore()
     return lastLooks.cameBack(after: Clock.monotonicNanoseconds &- start)
-  }
-
-  /// Keeps a message that was taken until its writer is ahead by the distance, or for as long as that is worth.
-  private func keepDistance(byteCount: Int, publishTime: UInt64) {
-    // Who shares the core with the writer shares its caches.
-    guard !lastLooks.sharesCore, let wait = distance.wait(byteCount: byteCount, publishTime: publishTime) else {
-      return
-    }
-    guard !core.hasAnother else { return distance.waited(inVain: false) }
-    let hasCome = pause(for: wait.forNext) { core.hasAnother }
-    // Who leaves the core to others does not learn whether it would have come.
-    if hasCome || !lastLooks.sharesCore { distance.waited(inVain: !hasCome) }
-    if hasCome { pause(for: wait.further) }
-  }
-
-  /// Waits for so many nanoseconds at the most, and no longer once others want the core.
-  ///
-  /// - Returns: whether it is over before that.
-  @discardableResult
-  private func pause(for duration: UInt64, until isOver: () -> Bool = { false }) -> Bool {
-    let start = Clock.monotonicNanoseconds
-    var turns = 0
-    while !isOver() {
-      guard Clock.monotonicNanoseconds &- start < duration, !lastLooks.sharesCore else { return false }
-      turns += 1
-      if turns.isMultiple(of: 4) { letOthersRun() } else { for _ in 0..<16 { spinHint() } }
-    }
-    return true
   }
 }
 

@@ -78,14 +78,6 @@ extension SubscriptionCore.State {
     }
   }
 
-  var hasAnother: Bool {
-    mutating get {
-      guard turn < cursors.count, !cursors[turn].isQuiet else { return false }
-      if case .nothing = cursors[turn].look() { return false }
-      return true
-    }
-  }
-
   /// Whether ``SubscriptionCore/take(limit:looks:_:)`` would return or throw something; what has it is next.
   var isReady: Bool {
     mutating get {

@@ -109,9 +109,6 @@ final class SubscriptionCore: Sendable {
     return try state.search(limit, others: others, isTurnOver: isTurnOver)
   }
 
-  /// Whether the stream that is read has something more already.
-  var hasAnother: Bool { state.withLock { $0.hasAnother } }
-
   var wakePage: CInt? { doze?.descriptor }
 
   /// Messages lost to policies so far.
