@@ -15,7 +15,7 @@ struct PatienceTests {
 
   @Test("A publisher of large messages waits longer, and the longer the more readers a lease would be handed to")
   func growsWithReaders() {
-    func longest(_ readers: Int) -> UInt64 { Patience.longestForLarge(readers: readers, life: 0) }
+    func longest(_ readers: Int) -> UInt64 { Patience.longestForLarge(readers: readers, life: 0, capacity: 0) }
     #expect(Patience.longest < longest(1))
     #expect(longest(8) == 8 * longest(0))
     // By then they have stopped.
@@ -24,10 +24,18 @@ struct PatienceTests {
 
   @Test("It waits as long as a segment of small messages takes to be read, if that was written fast")
   func growsWithWhatIsToBeRead() {
-    func longest(_ life: UInt64) -> UInt64 { Patience.longestForLarge(readers: 1, life: life) }
+    func longest(_ life: UInt64) -> UInt64 { Patience.longestForLarge(readers: 1, life: life, capacity: 0) }
     #expect(longest(3_000_000) == 6_000_000)
     #expect(longest(1) == longest(0))
     #expect(longest(.max) == longest(Patience.longestLife) && longest(.max) < Patience.absence)
+  }
+
+  @Test("It waits as long as it would take to find and clear as much memory, within bounds")
+  func growsWithWhatALeaseIsOf() {
+    func longest(_ capacity: Int) -> UInt64 { Patience.longestForLarge(readers: 1, life: 1, capacity: capacity) }
+    #expect(longest(SegmentSizing.largest) <= 2 * longest(0))
+    #expect(longest(16 << 20) == 4 << 20)
+    #expect(longest(1 << 30) == 2 * Patience.longestLife)
   }
 
   @Test("A reader that did not come in time is not waited for again, however long ago that was")

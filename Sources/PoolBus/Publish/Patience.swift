@@ -9,14 +9,20 @@ struct Patience {
   static let longest: UInt64 = 100_000
   /// As ``longest``, where segments are as large as they get: such a lease costs each reader a mapping of some MiB, and
   /// where there are more readers than cores, each comes to its turn only after others. Nor is who reads a segment in about
-  /// the time in which it was written done with it before: many small messages are milliseconds.
+  /// the time in which it was written done with it before: many small messages are milliseconds. And fresh memory has to be
+  /// found and cleared: of segments of a GB, for messages that are not written whole, half a second for each.
   ///
-  /// - Parameter life: how long the last segment took, in nanoseconds.
-  static func longestForLarge(readers: Int, life: UInt64) -> UInt64 {
-    max(1_000_000 * UInt64(max(readers, 1)), 2 * min(life, longestLife))
+  /// - Parameters:
+  ///   - life: how long the last segment took, in nanoseconds.
+  ///   - capacity: bytes of a segment.
+  static func longestForLarge(readers: Int, life: UInt64, capacity: Int) -> UInt64 {
+    let clearing = UInt64(capacity / clearedInNanosecond)
+    return max(1_000_000 * UInt64(max(readers, 1)), 2 * min(max(life, clearing), longestLife))
   }
-  /// A segment that took longer was not written as fast as it could be.
+  /// A segment that took longer was not written as fast as it could be; and readers who take so long may have stopped.
   static let longestLife: UInt64 = 5_000_000
+  /// Bytes; no host is faster.
+  static let clearedInNanosecond = 8
   /// Who has not caught up after so many nanoseconds is taken to have stopped.
   static let absence: UInt64 = 20_000_000
 

@@ -74,7 +74,9 @@ extension PublisherCore {
     guard state[kind].countsOnReaders(at: now), !state.isNodeGone else { return false }
     let longest =
       state[kind].isFullGrown(limit: limit)
-      ? Patience.longestForLarge(readers: state.listeners.readerCount, life: state[kind].sizing.life)
+      ? Patience.longestForLarge(
+        readers: state.listeners.readerCount, life: state[kind].sizing.life,
+        capacity: state[kind].resting.last?.log.capacity ?? 0)
       : Patience.longest
     return state[kind].patience.allowsWaiting(upTo: longest, now: now)
   }
