@@ -51,7 +51,7 @@ public enum BusError: Error, Hashable, Sendable, CustomStringConvertible {
     case .poolExhausted(let who): "the pool is exhausted: \(who)"
     case .payloadTooLarge(let byteCount, let limit):
       "a payload of \(byteCount) bytes can never fit: the limit here is \(limit) bytes; "
-        + "contribute more to the pool, raise the topic's quota, or send it in parts"
+        + "send it in parts, or, if it fits in a segment of 256 GiB, contribute more to the pool or raise the topic's quota"
     case .outOfMemory(let why): "the machine is out of memory: \(why)"
     case .invalidAlignment(let alignment):
       "an alignment of \(alignment) is not possible: use a power of two from 1 to 2097152"

@@ -54,11 +54,11 @@ extension NodeCore {
     case .requestLease(let wish):
       guard owns(client, wish.stream) else { return notOwn(client, wish.stream) }
       guard SegmentLayout.allows(capacity: Int(clamping: wish.capacity)) else {
-        return refuse(client, .malformed, "a segment can't have \(wish.capacity) bytes: ask for whole pages")
+        return refuse(client, .malformed, "a segment can't have \(wish.capacity) bytes: \(Self.possibleCapacities)")
       }
       guard SegmentLayout.allows(capacity: Int(clamping: wish.minimum)) else {
         return refuse(
-          client, .malformed, "a segment can't have \(wish.minimum) bytes at the least: ask for whole pages")
+          client, .malformed, "a segment can't have \(wish.minimum) bytes at the least: \(Self.possibleCapacities)")
       }
       guard streams[wish.stream]?.isClosed == false else { return [] }
       if let refusal = objection(to: wish, of: client) { return [.send(.refusal(refusal), to: client)] }
@@ -118,6 +118,8 @@ extension NodeCore {
       return snapshot(for: request, of: client, contents: contents, now: now).map { .send(.snapshot($0), to: client) }
     }
   }
+
+  private static let possibleCapacities = "ask for whole pages, from 8 KiB to 256 GiB"
 
   /// Tells publishers whether their messages are kept, by the topic or for who is awaited, where that has changed.
   mutating func tellRetention() -> [NodeAction] {

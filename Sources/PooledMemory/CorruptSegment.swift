@@ -1,6 +1,6 @@
 import Vocabulary
 
-/// A slot that can't be what a correct publisher wrote. Nothing of it was used.
+/// A slot that can't be what a correct publisher wrote. Of what that look found, nothing was used.
 public struct CorruptSegment: Error, Hashable, Sendable, CustomStringConvertible {
   public enum Field: String, Hashable, Sendable {
     case index, checksum, sequence, offset, byteCount, attributesOffset, attributesByteCount

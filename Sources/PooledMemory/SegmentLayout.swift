@@ -33,7 +33,8 @@ public enum SegmentLayout {
   public static let minimumCapacity = 2 * pageByteCount
   /// As much as a slot can say.
   static let maximumAttributesByteCount = Int(UInt32.max)
-  /// 256 GiB, so that 32 bits tell which of its cache lines a payload begins with. No sum of two offsets below it overflows.
+  /// 256 GiB, so that 32 bits tell which of its cache lines a payload begins with, and how many slots there are. No sum of two
+  /// offsets below it overflows.
   public static let maximumCapacity = minimumAlignment << 32
 
   static let pageByteCount = 4096
@@ -91,9 +92,9 @@ public enum SegmentLayout {
   }
 
   /// How many slots a segment of this capacity can hold at most, the spare ones included: all of it but the header.
+  /// Fewer than `UInt32.max`, as the sealed word holds a count plus one.
   static func maximumSlotCount(inCapacity capacity: Int) -> UInt32 {
-    // The sealed word holds a count plus one in 32 bits.
-    UInt32(clamping: min((capacity - headerByteCount) / slotByteCount, Int(UInt32.max) - 1))
+    UInt32(clamping: (capacity - headerByteCount) / slotByteCount)
   }
 
   static func slotOffset(of index: UInt32, inCapacity capacity: Int) -> Int {

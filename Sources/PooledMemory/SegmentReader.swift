@@ -166,7 +166,7 @@ public struct SegmentReader: Sendable {
   ///
   /// - Parameter index: below a ``committed`` that this thread has seen.
   public func claimedSequence(at index: UInt32) -> UInt64 {
-    index < maximumSlotCount ? word(0, at: index) : 0
+    index < maximumSlotCount ? word(SlotEntry.sequenceWord, at: index) : 0
   }
 
   /// A message's payload, where it lies. The slot must be of this segment.
@@ -183,15 +183,20 @@ public struct SegmentReader: Sendable {
   @_lifetime(borrow self)
   public func attributes(of slot: Slot) throws(CorruptSegment) -> RawSpan {
     let entry = try entry(at: slot.index)
+    guard entry.sequence == slot.sequence else {
+      throw corrupt(.sequence, of: slot.index, value: entry.sequence, allowed: slot.sequence...slot.sequence)
+    }
     return span(from: Int(entry.attributesOffset), byteCount: Int(entry.attributesByteCount))
   }
 
-  /// When a message was published, as its publisher says: nanoseconds since 1970. The slot must be of this segment.
-  public func publishTime(of slot: Slot) -> UInt64 { word(3, at: slot.index) }
+  /// When a message was published, as its publisher says by now: nanoseconds since 1970. The slot must be of this segment.
+  public func publishTime(of slot: Slot) -> UInt64 { word(SlotEntry.publishTimeWord, at: slot.index) }
 
-  /// The stride of a payload's elements, in bytes, as its publisher says; 0 if it is untyped. The slot must be of this
-  /// segment.
-  public func elementStride(of slot: Slot) -> UInt32 { UInt32(truncatingIfNeeded: word(5, at: slot.index) >> 32) }
+  /// The stride of a payload's elements, in bytes, as its publisher says by now; 0 if it is untyped. The slot must be of
+  /// this segment.
+  public func elementStride(of slot: Slot) -> UInt32 {
+    SlotEntry.elementStride(inLengths: word(SlotEntry.lengthsWord, at: slot.index))
+  }
 
   /// What one of a slot's words says by now, unchecked; see ``SlotEntry``.
   @inline(__always)

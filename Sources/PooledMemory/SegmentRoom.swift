@@ -12,15 +12,12 @@ struct SegmentRoom {
   private(set) var top = SegmentLayout.headerByteCount
   /// Where the room ends: behind it are the slots of what is committed and of loans that are out, and the spare ones.
   private var bottom: Int
-  /// As many slots as there may be begin here.
-  private let lowestBottom: Int
 
   /// - Parameter capacity: one that ``SegmentLayout/allows(capacity:)``.
   init(capacity: Int, epoch: UInt32) {
     self.capacity = capacity
     self.epoch = epoch
     bottom = capacity - SegmentLayout.spareByteCount
-    lowestBottom = capacity - Int(SegmentLayout.maximumSlotCount(inCapacity: capacity)) * SegmentLayout.slotByteCount
   }
 
   mutating func reserve(byteCount: Int, alignment: Int, attributesByteCount: Int) -> Reservation? {
@@ -43,7 +40,7 @@ struct SegmentRoom {
     // never added.
     let end = bottom - SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: alignment)
-    guard !isSealed, byteCount >= 0, end >= lowestBottom, offset <= end, byteCount <= end - offset,
+    guard !isSealed, byteCount >= 0, offset <= end, byteCount <= end - offset,
       attributesByteCount <= end - offset - byteCount
     else { return nil }
 
@@ -62,7 +59,7 @@ struct SegmentRoom {
     guard !isSealed, count <= capacity / stride else { return nil }
     let end = bottom - count * SegmentLayout.slotByteCount
     let offset = SegmentLayout.roundUp(top, to: SegmentLayout.minimumAlignment)
-    guard end >= lowestBottom, offset <= end, count * stride <= end - offset else { return nil }
+    guard offset <= end, count * stride <= end - offset else { return nil }
 
     let run = ReservationRun(offset: offset, stride: stride, byteCount: byteCount, count: count, previousTop: top)
     top = run.end

@@ -36,6 +36,14 @@ package struct SlotEntry: Sendable {
     self.isLast = isLast
   }
 
+  // The words that are also looked at by themselves.
+  static let sequenceWord = 0
+  static let publishTimeWord = 3
+  static let lengthsWord = 5
+
+  @inline(__always)
+  static func elementStride(inLengths word: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: word >> 32) }
+
   /// Copies an entry out of a segment.
   ///
   /// Each word is loaded atomically, hence exactly once: what is checked in the copy is what is used, even if the
@@ -44,16 +52,16 @@ package struct SlotEntry: Sendable {
   @unsafe init(loadingFrom words: UnsafePointer<Atomic<UInt64>>) {
     // SAFETY: the caller says that eight words are readable.
     // Acquiring: the other words, and the payload, are there as soon as this one is.
-    unsafe sequence = words[0].load(ordering: .acquiring)
+    unsafe sequence = words[Self.sequenceWord].load(ordering: .acquiring)
     unsafe offset = words[1].load(ordering: .relaxed)
     unsafe byteCount = words[2].load(ordering: .relaxed)
-    unsafe publishTime = words[3].load(ordering: .relaxed)
+    unsafe publishTime = words[Self.publishTimeWord].load(ordering: .relaxed)
     unsafe attributesOffset = words[4].load(ordering: .relaxed)
-    let lengths = unsafe words[5].load(ordering: .relaxed)
+    let lengths = unsafe words[Self.lengthsWord].load(ordering: .relaxed)
     let ends = unsafe words[6].load(ordering: .relaxed)
     unsafe checksum = words[7].load(ordering: .relaxed)
     attributesByteCount = UInt32(truncatingIfNeeded: lengths)
-    elementStride = UInt32(truncatingIfNeeded: lengths >> 32)
+    elementStride = Self.elementStride(inLengths: lengths)
     run = UInt32(truncatingIfNeeded: ends)
     isLast = UInt32(truncatingIfNeeded: ends >> 32)
   }
@@ -64,14 +72,14 @@ package struct SlotEntry: Sendable {
     // SAFETY: the caller says that eight words are writable.
     unsafe words[1].store(offset, ordering: .relaxed)
     unsafe words[2].store(byteCount, ordering: .relaxed)
-    unsafe words[3].store(publishTime, ordering: .relaxed)
+    unsafe words[Self.publishTimeWord].store(publishTime, ordering: .relaxed)
     unsafe words[4].store(attributesOffset, ordering: .relaxed)
-    unsafe words[5].store(lengths, ordering: .relaxed)
+    unsafe words[Self.lengthsWord].store(lengths, ordering: .relaxed)
     unsafe words[6].store(ends, ordering: .relaxed)
     unsafe words[7].store(checksum, ordering: .relaxed)
     // Releasing: whoever acquires it sees the rest of the slot, and the payload. That holds whichever thread wrote the
     // payload, as what hands a loan over to this one orders the two.
-    unsafe words[0].store(sequence, ordering: .releasing)
+    unsafe words[Self.sequenceWord].store(sequence, ordering: .releasing)
   }
 
   /// What the checksum must be for this slot in this life of the segment.

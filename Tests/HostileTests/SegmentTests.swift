@@ -1,5 +1,6 @@
 import HandleTransport
 import Platform
+import PoolBus
 import PooledMemory
 import Synchronization
 import TestSupport
@@ -40,7 +41,7 @@ extension Hostile {
       let end = Self.capacity - 64
       let reaches: [(offset: UInt64, byteCount: UInt64)] = [
         (0, 64), (4095, 64), (end + 1, 0), (Self.capacity, 0), (.max, 1), (1 << 63, 1), (4096, end - 4096 + 1),
-        (4096, .max), (8192, 0 &- 8192), (8192, 5000 &- 8192), (4096, UInt64(Int.max)), (end, 1),
+        (4096, .max), (8192, 0 &- 8192), (8192, 5000 &- 8192), (4096, UInt64(Int.max)), (end, 1), (4100, 64),
       ]
       try await Bystanders.with(pattern: "**") { bystanders in
         for (index, reach) in reaches.enumerated() {
@@ -53,6 +54,31 @@ extension Hostile {
           leased.commit(1)
           try await eventually("\(reach) is told as corrupt") { bystanders.strange == index + 1 }
         }
+      }
+    }
+
+    /// What is looked up in a slot again, after its message was taken.
+    @Test func slotsAreAlteredAfterTheyWereRead() async throws {
+      try await Bystanders.with { bystanders in
+        let liar = try await Liar.join(bystanders.socket)
+        let leased = try await liar.leaseReady(try await liar.openPublisher("liar/a"))
+        let bus = try await Bus.connect(
+          BusConfiguration(socketPath: bystanders.socket, name: "reader", embeddedNode: nil))
+        let subscriber = try await bus.subscriber(to: "liar/a")
+        leased.write(sequence: 1, at: 0)
+        leased.commit(1)
+        guard let sample = try await subscriber.next() else { throw Unexpected("the subscriber is closed") }
+        // Another message's, in order by itself.
+        leased.write(sequence: 2, at: 0, publishTime: .max)
+        do {
+          _ = try sample.attributes()
+          Issue.record("another message's attributes were taken for this one's")
+        } catch BusError.invalidAttributes(let why) {
+          #expect(why.contains("sequence is 2 and should be 1"))
+        }
+        let (sequence, byteCount) = (sample.sequence, sample.byteCount)
+        #expect(sequence == 1 && byteCount == 64)
+        await bus.close()
       }
     }
 

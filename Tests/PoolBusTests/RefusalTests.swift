@@ -133,6 +133,8 @@ import Testing
         _ = try publisher.tryLoan(byteCount: most + 1)
       }
       #expect(try publisher.core.wish(byteCount: most, alignment: 64, attributes: .none).lane == .large)
+      let tooMany = BusError.payloadTooLarge(byteCount: 1_000_000 << 20, limit: SegmentLayout.maximumCapacity)
+      #expect(throws: tooMany) { try publisher.core.wish(count: 1_000_000, byteCount: 1 << 20).capacity }
     }
   }
 }

@@ -91,11 +91,22 @@ import Vocabulary
     let slot = try reader.slot(at: 0)
     #expect(try reader.attributes(of: slot).byteCount == 8 && reader.publishTime(of: slot) == 1)
 
+    func expectCorruptAttributes(_ field: CorruptSegment.Field, _ alter: (inout SlotEntry) -> Void) {
+      var entry = Self.entry()
+      alter(&entry)
+      memory.forge(entry, at: 0, epoch: Self.epoch)
+      let error = #expect(throws: CorruptSegment.self) { try reader.attributes(of: slot).byteCount }
+      #expect(error?.field == field)
+    }
+    expectCorruptAttributes(.attributesOffset) { $0.attributesOffset = Self.end + 1 }
+    expectCorruptAttributes(.attributesByteCount) { $0.attributesByteCount = .max }
+    // Those of another message.
+    expectCorruptAttributes(.sequence) { $0.sequence = 99 }
+
     var entry = Self.entry()
-    (entry.offset, entry.publishTime, entry.attributesByteCount) = (UInt64(Self.capacity), .max, .max)
+    (entry.offset, entry.byteCount, entry.publishTime, entry.elementStride) = (.max, .max, .max, .max)
     memory.forge(entry, at: 0, epoch: Self.epoch)
-    #expect(throws: CorruptSegment.self) { try reader.attributes(of: slot).byteCount }
-    #expect(reader.publishTime(of: slot) == .max)
+    #expect(reader.publishTime(of: slot) == .max && reader.elementStride(of: slot) == .max)
     #expect(reader.bytes(of: slot).byteCount == 64)
   }
 

@@ -20,7 +20,7 @@ import Testing
     }
   }
 
-  /// In registers from call to call, as an optional, too.
+  /// In registers from call to call.
   @Test func isThreeWords() {
     #expect(MemoryLayout<Slot>.size == 24)
     #expect(MemoryLayout<Reservation>.size == 24)

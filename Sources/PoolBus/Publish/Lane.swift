@@ -103,7 +103,7 @@ struct Lane: ~Copyable {
   /// What the stream's rate asks for, and room for a few messages, but never so much that four segments would not fit; for
   /// large messages, that eight would not, unless one is for fewer messages anyway.
   private func capacity(limit: Int) -> Int {
-    let share = limit / 4
+    let share = min(limit / 4, SegmentLayout.maximumCapacity)
     switch kind {
     case .small:
       let wanted = max(sizing.capacity, sizing.leastForTurns, Self.shared * lastNeed)
@@ -115,7 +115,7 @@ struct Lane: ~Copyable {
     }
   }
 
-  private func leastForTurns(limit: Int) -> Int { min(sizing.leastForTurns, limit / 8) }
+  private func leastForTurns(limit: Int) -> Int { min(sizing.leastForTurns, limit / 8, SegmentLayout.maximumCapacity) }
 
   /// Which of those that rest may be written anew, and was written last, as the caches still have it.
   func rested(for need: Int, where mayBeRenewed: (LeasedSegment) -> Bool) -> Int? {

@@ -19,7 +19,7 @@ public final class Publisher: Sendable {
   /// Room for a payload, to be written in place. Waits, fails or evicts by the publisher's policy if the pool is full.
   ///
   /// - Parameters:
-  ///   - byteCount: bytes of the payload; from 0 to as large as the pool or the topic's quota.
+  ///   - byteCount: bytes of the payload; from 0 to as large as the pool, the topic's quota, or a segment of 256 GiB.
   ///   - alignment: a power of two up to 2 MiB; at least 64 is given.
   /// - Throws: ``BusError``; `CancellationError` as soon as the task is cancelled.
   public func loan(byteCount: Int, alignment: Int = 64) async throws -> Loan {

@@ -11,7 +11,7 @@ import Vocabulary
 final class PublisherCore: Sendable {
   let topic: TopicName
   let stream: StreamID
-  /// Bytes that the pool, or the topic's quota, can give to one segment at the most: whole pages.
+  /// Bytes of the pool, or of the topic's quota: whole pages.
   let limit: Int
   let whenFull: FullPolicy
   let retention: Retention?
@@ -87,7 +87,7 @@ final class PublisherCore: Sendable {
   ) {
     self.topic = topic
     self.stream = stream
-    self.limit = SegmentLayout.wholePages(min(limit, SegmentLayout.maximumCapacity))
+    self.limit = SegmentLayout.wholePages(limit)
     whenFull = options.whenFull
     retention = options.retention
     self.node = node
@@ -108,7 +108,8 @@ final class PublisherCore: Sendable {
     }
     let capacity = SegmentLayout.capacity(forPayload: byteCount, alignment: alignment, attributes: encoded.count)
     guard let capacity, capacity <= limit else {
-      let most = SegmentLayout.maximumPayload(inCapacity: limit, alignment: alignment, attributes: encoded.count)
+      let most = SegmentLayout.maximumPayload(
+        inCapacity: min(limit, SegmentLayout.maximumCapacity), alignment: alignment, attributes: encoded.count)
       throw .payloadTooLarge(byteCount: byteCount, limit: most)
     }
     return Wish(
@@ -124,7 +125,9 @@ final class PublisherCore: Sendable {
     guard byteCount >= 0 else { throw .invalidCount(byteCount) }
     let capacity = SegmentLayout.capacity(forPayloads: count, byteCount: byteCount)
     guard let capacity, capacity <= limit else {
-      throw .payloadTooLarge(byteCount: capacity ?? .max, limit: limit)
+      let (payloads, overflow) = count.multipliedReportingOverflow(by: byteCount)
+      throw .payloadTooLarge(
+        byteCount: capacity ?? (overflow ? .max : payloads), limit: min(limit, SegmentLayout.maximumCapacity))
     }
     return Wish(
       byteCount: byteCount, alignment: SegmentLayout.minimumAlignment, attributes: [], capacity: capacity,

@@ -42,6 +42,8 @@ public struct Sample: ~Copyable, Sendable {
   /// The message's number in its stream, from 1, without gaps.
   public var sequence: UInt64 { slot.sequence }
   /// When it was published: nanoseconds since 1970, by the publisher's clock.
+  ///
+  /// Looked up in the segment at each call. A publisher that breaks the rules may alter it, as it may the payload: ask once.
   public var publishTime: UInt64 { segment.reader.publishTime(of: slot) }
 
   /// What the publisher said about the payload; decoded anew at each call.

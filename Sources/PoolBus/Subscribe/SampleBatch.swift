@@ -49,7 +49,7 @@ public struct SampleBatch: ~Copyable, Sendable {
     }
   }
 
-  /// When a message was published: nanoseconds since 1970, by the publisher's clock. Throws as ``bytes(at:)``.
+  /// When a message was published; see ``Sample/publishTime``. Throws as ``bytes(at:)``.
   public func publishTime(at index: Int) throws(BusError) -> UInt64 {
     segment.reader.publishTime(of: try slot(at: index))
   }

@@ -144,6 +144,10 @@ final class Bystanders: Sendable {
       do {
         guard let sample = try await subscriber.next() else { return }
         guard sample.stream == publisher.stream else {
+          // What is looked up in the segment may be nonsense by now, but no more than that.
+          _ = try? sample.attributes()
+          _ = try? sample.elements(as: UInt64.self).count
+          _ = sample.publishTime
           state.withLock { $0.strange += 1 }
           continue
         }
