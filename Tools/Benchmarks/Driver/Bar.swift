@@ -5,13 +5,22 @@ import TextTable
 struct Bar: Sendable {
   let title: String
   let limit: Limit
+  /// Whether the README shows it also when it is met.
+  var isShown = false
   /// The ratio in each round, whose median is judged; or the ratio of the medians, where not all was measured in turn.
   let figure: @Sendable (Results) -> Rounds
 
   /// The most that the figure may be, or the least that it must be.
-  enum Limit: Sendable {
+  enum Limit: Sendable, CustomStringConvertible {
     case atMost(Double)
     case atLeast(Double)
+
+    var description: String {
+      switch self {
+      case .atMost(let most): "≤ \(most)"
+      case .atLeast(let least): "≥ \(least)"
+      }
+    }
   }
 
   func judged(by results: Results) -> Verdict { Verdict(title: title, limit: limit, rounds: figure(results)) }
@@ -50,24 +59,24 @@ struct Verdict {
     return rounds.names.joined(separator: " / ") + (missing.isEmpty ? "" : " (not measured: \(missing))")
   }
 
+  /// In Markdown.
   static func table(_ verdicts: [Verdict]) -> String {
     let table = TextTable<Verdict> { verdict in
-      let limit =
-        switch verdict.limit {
-        case .atMost(let most): "at most \(most)"
-        case .atLeast(let least): "at least \(least)"
-        }
-      let range = verdict.range.map { String(format: "%.3f-%.3f", $0.lowerBound, $0.upperBound) } ?? ""
+      let figure = verdict.figure.map(text) ?? "not measured"
+      let range = verdict.range.map { "\(text($0.lowerBound)) to \(text($0.upperBound))" } ?? ""
       return [
-        Column(title: "BAR", value: verdict.title), Column(title: "LIMIT", value: limit),
-        Column(
-          title: "FIGURE", value: verdict.figure.map { String(format: "%.4f", $0) } ?? "not measured", align: .right),
-        Column(title: "ROUNDS", value: verdict.isInTurn ? range : "not in turn", align: .right),
-        Column(title: "", value: verdict.isMet ? "met" : "MISSED"),
-        Column(title: "COMPARED", value: verdict.compared),
+        Column(title: "bar", value: verdict.title), Column(title: "limit", value: "\(verdict.limit)"),
+        Column(title: "figure", value: verdict.isMet ? figure : "**\(figure)**", align: .right),
+        Column(title: "rounds", value: verdict.isInTurn ? range : "not in turn"),
+        Column(title: "verdict", value: verdict.isMet ? "met" : "**MISSED**"),
+        Column(title: "compared", value: verdict.compared),
       ]
     }
-    return table.string(for: verdicts, style: Style.plain) ?? ""
+    return table.string(for: verdicts, style: Style.pipe) ?? ""
+  }
+
+  private static func text(_ value: Double) -> String {
+    String(format: value >= 10 ? "%.1f" : value >= 0.1 ? "%.2f" : "%.4f", value)
   }
 }
 

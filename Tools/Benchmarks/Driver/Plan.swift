@@ -15,6 +15,11 @@ struct Plan {
     Configuration(size: 4 << 10, mode: .block, publishers: 8, rate: 50_000),
   ]
 
+  /// The same pool for any number of topics.
+  static func growth(topics: Int) -> Configuration {
+    Configuration(size: 64, mode: .adaptive, topics: topics, pool: 256 << 20)
+  }
+
   init(sizes: [Int] = []) { self.sizes = sizes.isEmpty ? Self.sizes : sizes }
 
   /// In the order in which it is done; what is in one list is measured in turn.
@@ -52,7 +57,7 @@ struct Plan {
         + Self.pools.map { Configuration(size: 1 << 20, mode: .block, pool: $0) }
         + Self.steadyFlows
       // A few starts of these, as one start of a process may be faster than the next by more than what topics cost.
-      let topics = Self.topics.map { Configuration(size: 64, mode: .adaptive, topics: $0) }
+      let topics = Self.topics.map(Self.growth)
       return Array(repeating: topics, count: 3) + others.map { [$0] }
     }
   }

@@ -62,7 +62,7 @@ enum Plot {
       "<rect width='100%' height='100%' fill='white'/>",
       text(title, left, 24, "font-size='16' font-weight='bold'"),
       text(
-        "\(results.machine.date), \(results.machine.cores) cores of \(results.machine.processor); each system in its best way of waiting",
+        "\(results.run.date) UTC, \(results.run.machine.cores) cores of \(results.run.machine.processor); each system in its best way of waiting",
         left, 42, "fill='#555'"),
       text(unit, 8, top + 8, "fill='#555'"),
     ]

@@ -2,14 +2,14 @@ import Foundation
 
 /// A run.
 struct Results: Codable, Equatable, Sendable {
-  var machine: Machine
+  var run: Run
   /// All that were to be measured, whether their programs were there or not.
   var systems: [System]
   var measurements: [Measurement] = []
   var failures: [FailedMeasurement] = []
 
-  init(machine: Machine, systems: [System]) {
-    self.machine = machine
+  init(run: Run, systems: [System]) {
+    self.run = run
     self.systems = systems
   }
 
@@ -46,7 +46,7 @@ struct Results: Codable, Equatable, Sendable {
   var nodeMemoryPerThousandTopics: Double? {
     let byTopics = measurements.filter {
       $0.work == .growth && $0.system == System.poolBus
-        && $0.configuration == Configuration(size: 64, mode: .adaptive, topics: $0.configuration.topics)
+        && $0.configuration == Plan.growth(topics: $0.configuration.topics)
     }.sorted { $0.configuration.topics < $1.configuration.topics }
     guard let few = byTopics.first, let many = byTopics.last, many.configuration.topics > few.configuration.topics,
       let small = few.median(.serverMemory), let large = many.median(.serverMemory)

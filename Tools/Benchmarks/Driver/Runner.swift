@@ -35,15 +35,17 @@ struct Runner {
     }
   }
 
-  /// All systems at one work: started, warmed up, then measured in turn.
+  /// All systems at one work: started, warmed up, then measured in turn, forth and back (A B B A): what one of two that are
+  /// compared gains by coming later, it loses the next time.
   private func measure(_ work: Work, _ configurations: [Configuration], into results: inout Results) {
     var candidates: [Candidate] = []
     defer { for candidate in candidates where !candidate.hasFailed { candidate.run.end() } }
     let group = results.nextGroup
     // Of payloads that are not written whole there may be many more under way.
     HostPages.find(configurations.map { $0.size * ($0.isTouched ? 8 : 128) }.max() ?? 0)
-    for configuration in configurations {
-      for system in systems where system.does(work, configuration) {
+    // What is compared is measured in neighbouring turns: one system's own, and systems as systems.json has them.
+    for system in systems {
+      for configuration in configurations where system.does(work, configuration) {
         if system.isAlone == true, candidates.contains(where: { $0.measurement.system == system.name }) {
           report("skipped \(system.title) at \(work), \(configuration): there can be one of its servers only")
           continue
@@ -63,8 +65,9 @@ struct Runner {
         }
       }
     }
-    for _ in 0..<rounds {
-      for index in candidates.indices where !candidates[index].hasFailed {
+    for round in 0..<rounds {
+      let turns = round.isMultiple(of: 2) ? Array(candidates.indices) : candidates.indices.reversed()
+      for index in turns where !candidates[index].hasFailed {
         do { try candidates[index].measure() } catch {
           candidates[index].run.kill()
           candidates[index].hasFailed = true
@@ -88,18 +91,21 @@ struct Runner {
         system: measurement.system, work: measurement.work, configuration: measurement.configuration, text: "\(error)"))
   }
 
+  private static let warmingUp = Duration.milliseconds(300)
+
   /// Runs until all is warm; returns how many messages a round shall have to last as long as it should.
   private func warmUp(_ run: SystemRun, _ configuration: Configuration) throws -> Int {
     var count = configuration.size > 1 << 20 ? 4 : 64
     // What is slow once may be what is done once, as to touch fresh memory.
     var wasSlow = false
-    for _ in 0..<16 {
+    let begin = ContinuousClock.now
+    for _ in 0..<32 {
       let start = ContinuousClock.now
       _ = try run.round(count)
       let elapsed = (ContinuousClock.now - start) / .seconds(1)
       let isSlow = elapsed > seconds / 2
       let factor = seconds / max(elapsed, 1e-6)
-      if isSlow, wasSlow { return max(Int(Double(count) * factor), 4) }
+      if isSlow, wasSlow, ContinuousClock.now - begin > Self.warmingUp { return max(Int(Double(count) * factor), 4) }
       if !isSlow { count = min(Int(Double(count) * min(max(factor, 1.5), 10)), 20_000_000) }
       wasSlow = isSlow
     }

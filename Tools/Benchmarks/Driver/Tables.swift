@@ -8,15 +8,13 @@ struct Tables {
   init(_ results: Results) { self.results = results }
 
   var text: String {
-    let machine = results.machine
-    let heading = "\(machine.date), \(machine.cores) cores of \(machine.processor), Linux \(machine.kernel)"
     let memory = results.nodeMemoryPerThousandTopics.map {
       String(format: "memory of the node per 1,000 topics: %.2f MiB", $0 / 1_048_576)
     }
     let notes = results.measuredSystems.compactMap { system in system.note.map { "\(system.title): \($0)" } }
     let failures = results.failures.isEmpty ? nil : Self.failures(results.failures, title: "FAILURE")
     let parts = Work.allCases.map(table) + [memory, notes.joined(separator: "\n"), failures]
-    return ([heading] + parts.compactMap { $0 }.filter { !$0.isEmpty }).joined(separator: "\n\n")
+    return (["\(results.run)"] + parts.compactMap { $0 }.filter { !$0.isEmpty }).joined(separator: "\n\n")
   }
 
   static func failures(_ failures: [FailedMeasurement], title: String) -> String {

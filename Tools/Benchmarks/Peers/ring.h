@@ -20,6 +20,14 @@ struct ring_word { _Alignas(128) _Atomic uint64_t count; };
 // can hide that the bell was rung for him.
 struct ring_bell { _Alignas(128) _Atomic uint32_t asleep; _Atomic uint32_t rings; };
 
+// Huge pages: no floor is beaten by what has them.
+#define RING_PAGE ((size_t)2 << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+static inline size_t ring_whole_pages(size_t bytes) { return (bytes + RING_PAGE - 1) / RING_PAGE * RING_PAGE; }
+
 static struct {
   enum peer_mode mode;
   int topics, readers, reader;
@@ -57,14 +65,20 @@ static void ring_open(const struct peer *peer, struct peer_topics topics, uint64
   snprintf(ring.name, sizeof ring.name, "/poolbus-bench-%s", peer->name);
 
   size_t words = (size_t)(2 + 2 * ring.topics + ring.topics * ring.readers);
-  size_t head = (words * sizeof(struct ring_word) + 4095) / 4096 * 4096;
-  size_t bytes = head + (size_t)ring.topics * slots * ring.stride;
+  size_t head = ring_whole_pages(words * sizeof(struct ring_word));
+  size_t bytes = head + ring_whole_pages((size_t)ring.topics * slots * ring.stride);
   atexit(ring_unlink);
   int file = shm_open(ring.name, O_RDWR | O_CREAT, 0600);
   if (file < 0 || ftruncate(file, (off_t)bytes)) peer_fail("can't create shared memory");
-  char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+  // Somewhere in room for one page more a page begins.
+  char *room = mmap(NULL, bytes + RING_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) peer_fail("can't reserve addresses");
+  char *base = mmap(
+      (void *)ring_whole_pages((size_t)room), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, file, 0);
   if (base == MAP_FAILED) peer_fail("can't map shared memory");
   close(file);
+  // Whatever `shmem_enabled` says. Where the kernel has none, it goes on with small ones.
+  madvise(base, bytes, MADV_COLLAPSE);
 
   struct ring_word *word = (struct ring_word *)base;
   ring.joined = &word->count;

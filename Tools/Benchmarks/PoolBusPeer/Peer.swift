@@ -102,8 +102,8 @@ func pong() async throws {
   let subscriber = try await bus.subscriber(to: "ping", options: arguments.subscriberOptions)
   say("ready")
   while let count = nextRound() {
-    say("armed")
     let cpu = peer_cpu()
+    say("armed")
     try await round(on: bus) {
       for _ in 0..<count {
         // The answer first: giving back what was received isn't on its way.
@@ -154,8 +154,8 @@ func sink() async throws {
   say("ready")
   var streams = Streams()
   while let count = nextRound() {
-    say("armed")
     let cpu = peer_cpu()
+    say("armed")
     let before = streams
     let expected = UInt64(count * arguments.publishers)
     streams = try await round(on: bus) {

@@ -4,7 +4,7 @@ import Testing
 
 /// A run of these systems, with nothing measured yet.
 func emptyResults(_ systems: System...) -> Results {
-  Results(machine: Machine(date: "2026-01-01", processor: "a processor", cores: 2, kernel: "6"), systems: systems)
+  Results(run: Run(date: "2026-01-01 00:00:00", code: "abc", rounds: 3, seconds: 0.1), systems: systems)
 }
 
 extension System {
