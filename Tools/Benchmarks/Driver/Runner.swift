@@ -91,21 +91,22 @@ struct Runner {
         system: measurement.system, work: measurement.work, configuration: measurement.configuration, text: "\(error)"))
   }
 
-  private static let warmingUp = Duration.milliseconds(300)
-
   /// Runs until all is warm; returns how many messages a round shall have to last as long as it should.
   private func warmUp(_ run: SystemRun, _ configuration: Configuration) throws -> Int {
     var count = configuration.size > 1 << 20 ? 4 : 64
     // What is slow once may be what is done once, as to touch fresh memory.
     var wasSlow = false
+    // Of payloads that are not written whole there are more and more under way, whose memory is found and cleared meanwhile.
+    let memory = configuration.isTouched ? 0 : Double(configuration.size) * 128
+    let warming = Duration.seconds(0.3 + memory / 3e9)
     let begin = ContinuousClock.now
-    for _ in 0..<32 {
+    for _ in 0..<256 {
       let start = ContinuousClock.now
       _ = try run.round(count)
       let elapsed = (ContinuousClock.now - start) / .seconds(1)
       let isSlow = elapsed > seconds / 2
       let factor = seconds / max(elapsed, 1e-6)
-      if isSlow, wasSlow, ContinuousClock.now - begin > Self.warmingUp { return max(Int(Double(count) * factor), 4) }
+      if isSlow, wasSlow, ContinuousClock.now - begin > warming { return max(Int(Double(count) * factor), 4) }
       if !isSlow { count = min(Int(Double(count) * min(max(factor, 1.5), 10)), 20_000_000) }
       wasSlow = isSlow
     }
