@@ -35,6 +35,8 @@ public struct PacketOutbox: ~Copyable, Sendable {
   private var waiting: [Packet] = []
   private var sent = 0
   private var byteCount = 0
+  /// What did not count, until nothing waits any more.
+  private var unbounded = (packets: 0, bytes: 0)
   /// Descriptors of packets that wait.
   public private(set) var descriptorCount = 0
 
@@ -46,9 +48,13 @@ public struct PacketOutbox: ~Copyable, Sendable {
 
   /// Sends the packet, or keeps it behind those that wait.
   ///
-  /// - Parameter descriptor: borrowed; a packet that has to wait keeps a duplicate of it.
+  /// - Parameters:
+  ///   - descriptor: borrowed; a packet that has to wait keeps a duplicate of it.
+  ///   - isBounded: else it may wait whatever the limit is, and does not count: for what has an end.
   /// - Returns: false if the connection is over, or the limit is reached.
-  public mutating func send(_ bytes: [UInt8], descriptor: CInt?, over socket: borrowing PacketSocket) -> Bool {
+  public mutating func send(
+    _ bytes: [UInt8], descriptor: CInt?, isBounded: Bool = true, over socket: borrowing PacketSocket
+  ) -> Bool {
     do {
       if isEmpty {
         switch try send(bytes, descriptor, socket) {
@@ -58,7 +64,12 @@ public struct PacketOutbox: ~Copyable, Sendable {
         case .tooManyDescriptorsUnderWay: obstacle = .descriptorsUnderWay
         }
       }
-      guard waiting.count < Self.limit, byteCount + bytes.count <= Self.byteLimit else { return false }
+      if !isBounded {
+        unbounded.packets += 1
+        unbounded.bytes += bytes.count
+      }
+      guard waiting.count < Self.limit + unbounded.packets, byteCount + bytes.count <= Self.byteLimit + unbounded.bytes
+      else { return false }
       byteCount += bytes.count
       if descriptor != nil { descriptorCount += 1 }
       waiting.append(Packet(bytes, try descriptor.map { raw throws(Errno) in try OwnedDescriptor.duplicating(raw) }))
@@ -104,5 +115,6 @@ public struct PacketOutbox: ~Copyable, Sendable {
   private mutating func dropSent() {
     waiting.removeFirst(sent)
     sent = 0
+    if isEmpty { unbounded = (0, 0) }
   }
 }

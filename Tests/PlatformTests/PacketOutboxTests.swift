@@ -90,6 +90,26 @@ import Testing
     #expect(kept == PacketOutbox.limit)
   }
 
+  @Test func whatHasAnEndWaitsBeyondTheLimit() throws {
+    let line = try Line()
+    let before = try line.fill(with: padding)
+    for _ in 0...PacketOutbox.limit { #expect(line.send([1], descriptor: nil, isBounded: false)) }
+    // What comes behind it has all the room that it would have without it, and no more.
+    var kept = 0
+    while kept <= PacketOutbox.limit, line.send([2], descriptor: nil) { kept += 1 }
+    #expect(kept == PacketOutbox.limit)
+
+    for _ in 0..<before { #expect(try line.receive() == .packet(padding)) }
+    while !line.isEmpty {
+      #expect(line.flush())
+      while try line.receive() != .wouldBlock {}
+    }
+    _ = try line.fill(with: padding)
+    kept = 0
+    while kept <= PacketOutbox.limit, line.send([3], descriptor: nil) { kept += 1 }
+    #expect(kept == PacketOutbox.limit)
+  }
+
   @Test func saysWhenTheConnectionIsOver() throws {
     let line = try Line()
     _ = try line.fill(with: padding)
@@ -139,8 +159,8 @@ private final class Line {
   var isEmpty: Bool { outbox.isEmpty }
   var obstacle: PacketOutbox.Obstacle? { outbox.obstacle }
 
-  func send(_ bytes: [UInt8], descriptor: CInt?) -> Bool {
-    outbox.send(bytes, descriptor: descriptor, over: pair.first)
+  func send(_ bytes: [UInt8], descriptor: CInt?, isBounded: Bool = true) -> Bool {
+    outbox.send(bytes, descriptor: descriptor, isBounded: isBounded, over: pair.first)
   }
 
   func flush() -> Bool { outbox.flush(over: pair.first) }

@@ -43,7 +43,11 @@ final class ClientLoop: Sendable {
     ///
     /// - Returns: whether the connection is lost.
     mutating func transmit(_ bytes: [UInt8], descriptor: CInt?) -> Bool {
-      guard let connection, !outbox.send(bytes, descriptor: descriptor, over: connection.socket) else { return false }
+      // What a client brings back is as much as it has, and is said once.
+      let isBounded = if case .rejoining = phase { false } else { true }
+      guard let connection,
+        !outbox.send(bytes, descriptor: descriptor, isBounded: isBounded, over: connection.socket)
+      else { return false }
       connection.socket.shutDown()
       return true
     }
