@@ -24,8 +24,8 @@ enum Plot {
   private static let (width, height) = (960.0, 540.0)
   private static let (left, right, top, bottom) = (80.0, 190.0, 50.0, 60.0)
   private static let colors = [
-    "#888888", "#bbbbbb", "#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b",
-    "#444444", "#e377c2", "#bcbd22", "#aec7e8", "#ffbb78", "#98df8a", "#c5b0d5", "#c49c94",
+    "#888888", "#d62728", "#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#e377c2", "#bbbbbb", "#17becf",
+    "#8c564b", "#444444", "#bcbd22", "#aec7e8", "#ffbb78", "#98df8a", "#c5b0d5", "#c49c94",
   ]
 
   /// A system's best way of waiting at each size; nil without points.
