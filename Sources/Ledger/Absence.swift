@@ -16,7 +16,7 @@ enum Absence: Equatable, Sendable {
 public enum ReturnRefusal: Error, Equatable, Sendable {
   /// Another has it, or it has ended.
   case notTheirs
-  /// It is of another topic, size or stream than others say.
+  /// It is of another topic, size or stream than others say, or of none that its client may have.
   case contradiction
   /// Beyond what the pool can take in.
   case tooMuch
@@ -136,22 +136,40 @@ extension Ledger {
   }
 
   /// Where a returning subscription stands in a stream. A stream that nobody else knows yet is awaited. Of readers that
-  /// contradict each other about its topic, its publisher will tell who is right.
+  /// contradict each other about its topic, its publisher will tell who is right, or memory; one that contradicts the
+  /// publisher is not listened to.
   public mutating func returnCursor(
     _ id: SubscriptionID, stream: StreamID, topic: TopicName, nextSequence: UInt64, awaitedUntil deadline: UInt64,
     now: UInt64
   ) throws(ReturnRefusal) {
     guard let subscription = subscriptions[id], subscription.absence == .returning else { throw .notTheirs }
-    guard subscription.matches(topic), streams[stream].map({ $0.topic == topic || $0.isAwaited }) ?? true else {
-      throw .contradiction
-    }
-    if streams[stream] == nil {
-      guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
-      addAway(stream, topic: topic)
-      streams[stream]?.absence = .awaited(until: deadline)
-      awaited.insert(.publisher(stream))
+    guard subscription.matches(topic) else { throw .contradiction }
+    if let known = streams[stream] {
+      guard known.topic == topic || known.isAwaited else { return }
+    } else {
+      try expect(stream, of: topic, until: deadline)
     }
     subscriptions[id]?.positions[stream] = nextSequence
+  }
+
+  /// A reader has a segment of the stream, whose memory says of which topic that is: this counts more than what others say of
+  /// a stream that is awaited. One that nobody knows is awaited from here on.
+  public mutating func expect(
+    _ id: StreamID, provenOf topic: TopicName, until deadline: UInt64
+  ) throws(ReturnRefusal) {
+    guard let known = streams[id] else { return try expect(id, of: topic, until: deadline) }
+    guard known.topic != topic else { return }
+    guard known.isAwaited, known.segments.isEmpty else { throw .contradiction }
+    forget(known)
+    addAway(id, topic: topic)
+    streams[id]?.absence = known.absence
+  }
+
+  private mutating func expect(_ id: StreamID, of topic: TopicName, until deadline: UInt64) throws(ReturnRefusal) {
+    guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
+    addAway(id, topic: topic)
+    streams[id]?.absence = .awaited(until: deadline)
+    awaited.insert(.publisher(id))
   }
 
   private mutating func addAway(_ id: StreamID, topic: TopicName) {

@@ -15,6 +15,9 @@ public enum MemoryFile {
     public static let futureWrite = Seals(rawValue: 0x10)
   }
 
+  /// The kernel takes no longer name, in bytes.
+  public static let maximumNameByteCount = 249
+
   /// Makes a memory file; `name` is shown in `/proc/PID/maps`.
   public static func create(name: String, byteCount: Int) throws(Errno) -> OwnedDescriptor {
     // SAFETY: the kernel copies the name before the call returns.

@@ -6,7 +6,7 @@ enum NodeAction: Equatable {
   case send(NodeMessage, to: ClientID, attaching: Attachment? = nil)
   /// Makes the memfd and backs it with pages; then ``NodeCore/segmentCreated(_:contents:now:)`` or
   /// ``NodeCore/segmentCreationFailed(_:contents:now:)``.
-  case create(SegmentID, capacity: UInt64)
+  case create(SegmentID, of: SegmentOrigin, capacity: UInt64)
   /// The publisher has its mapping: nobody else shall ever write.
   case sealAgainstFurtherWriters(SegmentID)
   case destroy(SegmentID)
@@ -16,10 +16,11 @@ enum NodeAction: Equatable {
   /// The client has left, and maps nothing: its process need not be watched any more.
   case forgetClient(ClientID)
   /// Looks at the memory that came with the message at hand; then
-  /// ``NodeCore/offerExamined(_:from:_:contents:now:)``.
+  /// ``NodeCore/offerExamined(_:of:from:_:contents:now:)``.
   ///
+  /// - `of`: the topic that its stream is of, by the client's word.
   /// - `overrules`: it counts, rather than what others have offered as this segment.
-  case examine(OfferSegment, from: ClientID, overrules: Bool)
+  case examine(OfferSegment, of: TopicName, from: ClientID, overrules: Bool)
   /// The client broke the protocol; it is told why in a last message before this.
   case disconnect(ClientID, reason: String)
 }

@@ -38,10 +38,11 @@ extension NodeCore {
         }
 
       case .create(let segment, let capacity, let lease, let stream):
+        guard let topic = streams[stream]?.topic else { break }
         segments[segment] = SegmentRecord(stream: stream, capacity: capacity)
         streams[stream]?.segmentCount += 1
         creating[segment] = lease
-        actions.append(.create(segment, capacity: capacity))
+        actions.append(.create(segment, of: SegmentOrigin(stream, topic), capacity: capacity))
 
       case .regrant(let segment, let lease, let stream):
         guard let pending = leases.removeValue(forKey: lease), let record = segments[segment.id] else { break }

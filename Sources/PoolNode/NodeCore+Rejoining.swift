@@ -2,20 +2,10 @@ import BusProtocol
 import Ledger
 import Vocabulary
 
-/// What came of looking at memory that a client offered.
-enum OfferedMemory: Equatable {
-  /// It is a segment's; the store has it.
-  case sound
-  /// Others have offered other memory as the same segment.
-  case differs
-  /// It can't be a segment of the pool; why.
-  case unsound(String)
-}
-
 /// Clients of the node before return with what they had.
 ///
 /// Nothing that one says is trusted further than it concerns itself: ids are those of an earlier life, each is had by one
-/// client, and memory is taken only if it is what an earlier node made.
+/// client, and memory is taken only if it is what an earlier node made, for this stream of this topic.
 extension NodeCore {
   mutating func rejoin(
     _ publisher: RejoinPublisher, from client: ClientID, contents: some SegmentContents, now: UInt64
@@ -82,70 +72,8 @@ extension NodeCore {
     if streams[cursor.stream] == nil {
       streams[cursor.stream] = StreamRecord(topic: cursor.topic, client: .nobody)
     }
+    subscriptions[cursor.subscription]?.told[cursor.stream] = cursor.topic
     return []
-  }
-
-  /// A client has a segment: its memory must be looked at before anything is believed.
-  mutating func offer(_ offer: OfferSegment, from client: ClientID) -> [NodeAction] {
-    if let refusal = refuseReturn(of: offer.segment.id, to: client) { return refusal }
-    let isOwn =
-      switch offer.use {
-      case .writing: streams[offer.stream]?.client == client
-      case .reading(let subscription, _): subscriptions[subscription]?.client == client
-      }
-    guard isOwn, streams[offer.stream] != nil else { return refuse(client, ReturnRefusal.notTheirs, offer.segment.id) }
-    if let known = segments[offer.segment.id], known.stream != offer.stream || known.capacity != offer.capacity {
-      // Of two readers, who knows which one lies; each reads on what it has.
-      if case .reading = offer.use, ledger.isOfferedByReadersOnly(offer.segment.id) { return [] }
-      return refuse(client, ReturnRefusal.contradiction, offer.segment.id)
-    }
-    // A publisher knows better than its subscribers which memory is its segment.
-    let overrules =
-      if case .writing = offer.use { ledger.isOfferedByReadersOnly(offer.segment.id) } else { false }
-    return [.examine(offer, from: client, overrules: overrules)]
-  }
-
-  mutating func offerExamined(
-    _ offer: OfferSegment, from client: ClientID, _ memory: OfferedMemory, contents: some SegmentContents, now: UInt64
-  ) -> [NodeAction] {
-    let id = offer.segment.id
-    switch memory {
-    case .sound: break
-    case .unsound(let problem):
-      return refuse(client, .notPermitted, "\(id) can't be taken back: \(problem)")
-    case .differs:
-      // Of two readers, who knows which one lies; each reads on what it has.
-      if case .reading = offer.use, ledger.isOfferedByReadersOnly(id) { return [] }
-      return refuse(client, .notPermitted, "\(id) can't be taken back: another client has other memory for it")
-    }
-    let isNew = segments[id] == nil
-    do throws(ReturnRefusal) {
-      let decided: [LedgerAction]
-      switch offer.use {
-      case .writing(let isSealed):
-        _ = end(of: offer.segment, offer.stream, contents: contents)
-        decided = try ledger.adopt(
-          offer.segment, capacity: offer.capacity, writtenBy: offer.stream,
-          sealedSlots: isSealed ? contents.committed(in: offer.segment) : nil, now: now)
-      case .reading(let subscription, let progress):
-        // Which life that is, its publisher wrote there. It may have gone on already, with nobody left to say so: of another
-        // life than it speaks of the reader only has the memory.
-        let life = contents.currentLife(of: SegmentIdentity(id: id, epoch: 1))
-        decided = try ledger.adopt(
-          life, capacity: offer.capacity, of: offer.stream, readBy: subscription,
-          life == offer.segment ? progress : nil, slots: contents.committed(in: life), now: now)
-      }
-      if isNew {
-        segments[id] = SegmentRecord(stream: offer.stream, capacity: offer.capacity)
-        streams[offer.stream]?.segmentCount += 1
-      }
-      return execute(decided, contents: contents, now: now)
-    } catch {
-      let dropping = isNew ? [NodeAction.destroy(id)] : []
-      // While the publisher is away readers have only each other's word for the stream's topic.
-      if case .reading = offer.use, error == .contradiction, ledger.isAwaited(offer.stream) { return dropping }
-      return dropping + refuse(client, error, id)
-    }
   }
 
   /// The client has said all that it had: who is back meets who is back.
@@ -159,6 +87,7 @@ extension NodeCore {
       actions += execute(ledger.streamReturned(stream, contents: filling, now: now), contents: contents, now: now)
     }
     for subscription in record.subscriptions.sorted() where ledger.isAway(subscription) {
+      subscriptions[subscription]?.told = [:]
       let filling = fillings(of: ledger.segmentsToReturn(to: subscription), contents: contents)
       actions += execute(
         ledger.subscriptionReturned(subscription, contents: filling, now: now), contents: contents, now: now)
@@ -256,7 +185,7 @@ extension NodeCore {
   func graceEnd(_ now: UInt64) -> UInt64 { now.addingClamped(configuration.rejoinGrace.wholeNanoseconds) }
 
   /// Nil if the client may speak of what it had at all, and of something with this id.
-  private func refuseReturn(
+  func refuseReturn(
     of id: some RawRepresentable<UInt64> & CustomStringConvertible, to client: ClientID
   ) -> [NodeAction]? {
     guard clients[client]?.hasRejoined == false else {
@@ -268,7 +197,7 @@ extension NodeCore {
     return nil
   }
 
-  private func refuse(
+  func refuse(
     _ client: ClientID, _ refusal: ReturnRefusal, _ thing: some CustomStringConvertible
   ) -> [NodeAction] {
     switch refusal {
@@ -278,7 +207,9 @@ extension NodeCore {
         "\(thing) can't be taken back: another client has it, or it was given up because nobody came back with it in time; "
           + "connect anew")
     case .contradiction:
-      refuse(client, .notPermitted, "\(thing) can't be taken back: it is not what other clients say that it is")
+      refuse(
+        client, .notPermitted,
+        "\(thing) can't be taken back: it is not what others say that it is, or this client itself")
     case .tooMuch:
       refuse(
         client, .limit,

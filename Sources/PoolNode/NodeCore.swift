@@ -64,6 +64,8 @@ struct NodeCore {
     var streams: Set<StreamID> = []
     var laggedMessages: UInt64 = 0
     var places = Places()
+    /// The topics of the streams that it has spoken of since it is returning, by its own word.
+    var told: [StreamID: TopicName] = [:]
   }
 
   struct PendingLease {

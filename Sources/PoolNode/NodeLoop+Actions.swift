@@ -31,7 +31,7 @@ extension NodeLoop {
     for action in actions {
       switch action {
       case .send(let message, let client, let attachment): send(message, to: client, attachment)
-      case .create(let segment, let capacity): segments.create(segment, capacity: capacity)
+      case .create(let segment, let origin, let capacity): segments.create(segment, of: origin, capacity: capacity)
       case .destroy(let segment): segments.destroy(segment)
       case .sealAgainstFurtherWriters(let segment):
         do throws(MemoryError) {
@@ -39,7 +39,8 @@ extension NodeLoop {
         } catch {
           logger.error("\(segment) could not be sealed against further writers: \(error)")
         }
-      case .examine(let offer, let client, let overrules): examine(offer, from: client, overrules: overrules)
+      case .examine(let offer, let topic, let client, let overrules):
+        examine(offer, of: topic, from: client, overrules: overrules)
       case .keepWakePage(let subscription):
         if let page = arrived.take() { segments.keepWakePage(page, of: subscription) }
       case .dropWakePage(let subscription): segments.dropWakePage(of: subscription)
@@ -53,11 +54,12 @@ extension NodeLoop {
     }
   }
 
-  func examine(_ offer: OfferSegment, from client: ClientID, overrules: Bool) {
-    let memory = segments.examine(offer, arrived.take(), overrules: overrules)
+  func examine(_ offer: OfferSegment, of topic: TopicName, from client: ClientID, overrules: Bool) {
+    let memory = segments.examine(offer, of: topic, arrived.take(), overrules: overrules)
     let wasBeyond = core.ledger.beyond
     perform(
-      core.offerExamined(offer, from: client, memory, contents: segments, now: Clock.monotonicNanoseconds))
+      core.offerExamined(
+        offer, of: topic, from: client, memory, contents: segments, now: Clock.monotonicNanoseconds))
     if wasBeyond == 0, core.ledger.beyond > 0 {
       logger.warning(
         "clients have brought back more than this node contributes; the pool is larger until they give memory back",

@@ -15,8 +15,8 @@ final class SegmentStore: SegmentContents {
     let readOnly: OwnedDescriptor
     let mapping: ReadMapping
 
-    init(id: SegmentID, capacity: Int) throws(MemoryError) {
-      file = try SegmentFile.create(id: id, capacity: capacity)
+    init(id: SegmentID, of origin: SegmentOrigin, capacity: Int) throws(MemoryError) {
+      file = try SegmentFile.create(id: id, of: origin, capacity: capacity)
       readOnly = try file.readOnlyDescriptor()
       mapping = try ReadMapping(
         descriptor: try file.readOnlyDescriptor(), id: id, capacity: capacity, populate: false)
@@ -77,10 +77,11 @@ final class SegmentStore: SegmentContents {
 
   subscript(_ id: SegmentID) -> Stored? { stored[id] }
 
-  func create(_ id: SegmentID, capacity: UInt64) {
+  func create(_ id: SegmentID, of origin: SegmentOrigin, capacity: UInt64) {
     queue(for: capacity).async { [creations] in
       do throws(MemoryError) {
-        creations.add(Creation(segment: id, result: .success(try Stored(id: id, capacity: Int(clamping: capacity)))))
+        let made = try Stored(id: id, of: origin, capacity: Int(clamping: capacity))
+        creations.add(Creation(segment: id, result: .success(made)))
       } catch {
         creations.add(Creation(segment: id, result: .failure(error)))
       }

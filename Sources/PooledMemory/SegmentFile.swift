@@ -17,9 +17,13 @@ public struct SegmentFile: ~Copyable, Sendable {
   ///
   /// Takes as long as the kernel needs to clear the pages: do it ahead, not in a publisher's way.
   ///
-  /// - Parameter capacity: in bytes, as ``SegmentLayout/capacity(forPayload:alignment:attributes:)`` gives it.
+  /// - Parameters:
+  ///   - origin: is part of the file's name, which tells a later node.
+  ///   - capacity: in bytes, as ``SegmentLayout/capacity(forPayload:alignment:attributes:)`` gives it.
   /// - Throws: ``MemoryError``; ``MemoryError/isOutOfMemory`` tells when the host has no room.
-  public static func create(id: SegmentID, capacity: Int) throws(MemoryError) -> SegmentFile {
+  public static func create(
+    id: SegmentID, of origin: SegmentOrigin? = nil, capacity: Int
+  ) throws(MemoryError) -> SegmentFile {
     guard SegmentLayout.allows(capacity: capacity) else {
       throw .unsuitable(subject: "\(id)", problem: "a segment can't have \(capacity) bytes")
     }
@@ -29,7 +33,7 @@ public struct SegmentFile: ~Copyable, Sendable {
       throw .refused(action: "back \(id): \(capacity) bytes are wanted and \(available) available", reason: .noMemory)
     }
     let file = try attempt("create \(id) of \(capacity) bytes") { () throws(Errno) in
-      let file = try MemoryFile.create(name: name(of: id), byteCount: capacity)
+      let file = try MemoryFile.create(name: fileName(of: id, origin), byteCount: capacity)
       try MemoryFile.addSeals(file.raw, [.shrink, .grow])
       return file
     }
@@ -43,8 +47,19 @@ public struct SegmentFile: ~Copyable, Sendable {
 
   private static let namePrefix = "poolbus-segment-"
 
-  /// Shown in `/proc/PID/maps`, and by which a later node knows it again.
+  /// By which a service manager that keeps it for a later node names it.
   public static func name(of id: SegmentID) -> String { "\(namePrefix)\(id.rawValue)" }
+
+  /// The memory file's own name: shown in `/proc/PID/maps`, and by which a later node knows whose it is, as nobody can change
+  /// it. It holds as much of a long topic as there is room for.
+  static func fileName(of id: SegmentID, _ origin: SegmentOrigin?) -> String {
+    guard let origin else { return name(of: id) }
+    let whole = "\(name(of: id))-\(origin.stream.text)-\(origin.topic)"
+    let limit = MemoryFile.maximumNameByteCount
+    let end = whole.utf8.index(whole.startIndex, offsetBy: limit, limitedBy: whole.endIndex) ?? whole.endIndex
+    // A character that the end lies within is left out.
+    return String(whole.unicodeScalars[..<end])
+  }
 
   /// The segment that a file of this name is; nil if it is none.
   public static func id(named name: String) -> SegmentID? {

@@ -1,3 +1,14 @@
+/// Whose messages a segment holds, in all of its lives.
+public struct SegmentOrigin: Hashable, Sendable {
+  public var stream: StreamID
+  public var topic: TopicName
+
+  public init(_ stream: StreamID, _ topic: TopicName) {
+    self.stream = stream
+    self.topic = topic
+  }
+}
+
 /// Where the ledger counts a segment's bytes. What is in no segment is free.
 public enum SegmentState: String, Hashable, Codable, Sendable, CaseIterable {
   /// Granted to a publisher, which has not sealed it.

@@ -15,7 +15,8 @@ extension EndToEnd {
         publisher.tell("run")
         for (forgery, why) in [
           ("nothing", "without its memory"), ("pipe", "is no memory file"),
-          ("other-name", "was made as 'poolbus-segment-1'"), ("open-length", "its length is not sealed"),
+          ("other-name", "was made as 'poolbus-segment-1'"), ("other-stream", "-3@4d-lies', not as"),
+          ("other-topic", "-1@4d-truth', not as"), ("open-length", "its length is not sealed"),
           ("no-pages", "are backed with memory"), ("no-header", "does not begin like a segment"),
         ] {
           let liar = try place.peer("lie \(forgery)")

@@ -180,7 +180,7 @@ struct FuzzedNode {
     for action in actions {
       switch action {
       case .send(let message, let client, let attachment): send(message, to: client, attachment)
-      case .create(let segment, _):
+      case .create(let segment, _, _):
         require(alive.insert(segment).inserted, "\(segment) is made twice")
         inCreation.append(segment)
       case .destroy(let segment):
@@ -191,9 +191,10 @@ struct FuzzedNode {
       case .disconnect(let client, _):
         require(client == sender, "\(client) is sent away for what another did")
         sentAway = client
-      case .examine(let offer, let client, let overrules):
+      case .examine(let offer, let topic, let client, let overrules):
         let memory = examine(offer.segment.id, overrules: overrules)
-        perform(core.offerExamined(offer, from: client, memory, contents: contents, now: now), after: sender)
+        perform(
+          core.offerExamined(offer, of: topic, from: client, memory, contents: contents, now: now), after: sender)
         plant(stored.contains(offer.segment.id), "memory of the node before")
       case .forgetClient(let client): clients.removeAll { $0 == client }
       case .keepWakePage, .dropWakePage: break

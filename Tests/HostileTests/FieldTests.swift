@@ -44,7 +44,8 @@ extension Hostile {
         let leased = try await liar.leaseReady(stream)
         (segment, epoch) = (leased.segment, leased.epoch)
         earlier = 9 << 32 | (stream & 0xffff_ffff) << 8
-        let file = try SegmentFile.create(id: SegmentID(rawValue: earlier + 3), capacity: 65_536)
+        let origin = SegmentOrigin(StreamID(rawValue: earlier), try TopicName("liar/a"))
+        let file = try SegmentFile.create(id: SegmentID(rawValue: earlier + 3), of: origin, capacity: 65_536)
         memory = Descriptor(dup(file.raw))
         liar.say(Wire.bytes(14, Wire.number(1, earlier) + Wire.text(2, "liar/a")))
         liar.say(Wire.bytes(15, Wire.number(1, earlier + 1) + Wire.text(2, "liar/**")))

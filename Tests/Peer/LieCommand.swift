@@ -12,6 +12,8 @@ struct LieCommand: AsyncParsableCommand {
   enum Forgery: String, ExpressibleByArgument {
     case nothing, pipe
     case otherName = "other-name"
+    case otherStream = "other-stream"
+    case otherTopic = "other-topic"
     case openLength = "open-length"
     case noPages = "no-pages"
     case noHeader = "no-header"
@@ -22,6 +24,7 @@ struct LieCommand: AsyncParsableCommand {
 
   private static let stream = StreamID(rawValue: 77 << 32 | 1)
   private static let segment = SegmentIdentity(id: SegmentID(rawValue: 77 << 32 | 2), epoch: 1)
+  private static let topic = "lies"
   private static let byteCount = 65_536
 
   func run() async throws {
@@ -31,7 +34,7 @@ struct LieCommand: AsyncParsableCommand {
     try liar.say(
       .rejoinPublisher(
         RejoinPublisher(
-          stream: Self.stream, topic: try TopicName("lies"), whenFull: .fail, retention: nil, lastSequence: 0,
+          stream: Self.stream, topic: try TopicName(Self.topic), whenFull: .fail, retention: nil, lastSequence: 0,
           listeners: [])))
     let offer = OfferSegment(
       segment: Self.segment, capacity: UInt64(Self.byteCount), stream: Self.stream, use: .writing(isSealed: true))
@@ -41,7 +44,7 @@ struct LieCommand: AsyncParsableCommand {
   }
 
   private func memory() throws -> OwnedDescriptor? {
-    let name = "poolbus-segment-\(Self.segment.id.rawValue)"
+    let name = name(of: Self.stream, Self.topic)
     switch forgery {
     case .nothing: return nil
     case .pipe:
@@ -51,10 +54,17 @@ struct LieCommand: AsyncParsableCommand {
       _ = OwnedDescriptor(adopting: ends[1])
       return OwnedDescriptor(adopting: ends[0])
     case .otherName: return try file("poolbus-segment-1")
+    case .otherStream: return try file(self.name(of: StreamID(rawValue: 77 << 32 | 3), Self.topic))
+    case .otherTopic: return try file(self.name(of: Self.stream, "truth"))
     case .openLength: return try file(name, seals: [])
     case .noPages: return try file(name, backed: false)
     case .noHeader: return try file(name)
     }
+  }
+
+  /// As a node names the file.
+  private func name(of stream: StreamID, _ topic: String) -> String {
+    "poolbus-segment-\(Self.segment.id.rawValue)-\(stream.text)-\(topic)"
   }
 
   private func file(

@@ -26,7 +26,7 @@ import Vocabulary
     let client = world.join()
     let stream = try world.openPublisher(client, "a")
     let wish = RequestLease(request: 9, stream: stream, capacity: 64 << 10, isAhead: false)
-    guard case .create(let segment, _)? = world.tell(client, .requestLease(wish)).first else {
+    guard case .create(let segment, _, _)? = world.tell(client, .requestLease(wish)).first else {
       Issue.record("no segment is made")
       return
     }
@@ -43,7 +43,7 @@ import Vocabulary
     let client = world.join()
     let stream = try world.openPublisher(client, "a")
     let wish = RequestLease(request: 9, stream: stream, capacity: 1 << 20, isAhead: false)
-    guard case .create(let segment, _)? = world.tell(client, .requestLease(wish)).first else {
+    guard case .create(let segment, _, _)? = world.tell(client, .requestLease(wish)).first else {
       Issue.record("no segment is made")
       return
     }
@@ -83,7 +83,7 @@ import Vocabulary
     let stream = try world.openPublisher(publisher, "a")
     _ = try world.subscribe(subscriber, "a")
     let wish = RequestLease(request: 9, stream: stream, capacity: 64 << 10, isAhead: false)
-    guard case .create(let segment, _)? = world.tell(publisher, .requestLease(wish)).first else {
+    guard case .create(let segment, _, _)? = world.tell(publisher, .requestLease(wish)).first else {
       Issue.record("no segment is made")
       return
     }

@@ -31,8 +31,10 @@ struct NodeWorld {
     return core.handle(message, from: client, contents: contents, now: now)
   }
 
-  mutating func examined(_ offer: OfferSegment, from client: ClientID, _ memory: OfferedMemory) -> [NodeAction] {
-    core.offerExamined(offer, from: client, memory, contents: contents, now: now)
+  mutating func examined(
+    _ offer: OfferSegment, of topic: TopicName = try! TopicName("a"), from client: ClientID, _ memory: OfferedMemory
+  ) -> [NodeAction] {
+    core.offerExamined(offer, of: topic, from: client, memory, contents: contents, now: now)
   }
 
   mutating func advance(by nanoseconds: UInt64) -> [NodeAction] {
@@ -72,7 +74,7 @@ struct NodeWorld {
     lastRequest += 1
     let wish = RequestLease(request: lastRequest, stream: stream, capacity: capacity, isAhead: false)
     for action in tell(client, .requestLease(wish)) {
-      guard case .create(let segment, _) = action else { continue }
+      guard case .create(let segment, _, _) = action else { continue }
       for action in core.segmentCreated(segment, contents: contents, now: now) {
         if case .leaseGranted(let granted)? = action.message(to: client) { return granted.segment }
       }

@@ -65,94 +65,9 @@ import Vocabulary
     _ = world.tell(client, .rejoinPublisher(.test(stream, topic)))
     let offered = offer(segment, .writing(isSealed: true))
     #expect(
-      world.tell(client, .offerSegment(offered)) == [.examine(offered, from: client, overrules: false)])
+      world.tell(client, .offerSegment(offered)) == [.examine(offered, of: topic, from: client, overrules: false)])
     expectSentAway(client, world.examined(offered, from: client, .unsound("it is a pipe")), "it is a pipe")
     #expect(world.core.segments.isEmpty && world.core.ledger.poolUsage.free == world.core.ledger.contribution)
-  }
-
-  @Test func ofTwoMemoriesThePublishersCounts() {
-    var world = NodeWorld()
-    let (liar, publisher, reader) = (world.join(), world.join(), world.join())
-    _ = world.tell(liar, .rejoinSubscription(.test(subscription)))
-    let cursor = RejoinCursor(subscription: subscription, stream: stream, topic: topic, nextSequence: 1)
-    _ = world.tell(liar, .rejoinCursor(cursor))
-    let forged = offer(segment, .reading(subscription, .unread))
-    #expect(world.examined(forged, from: liar, .sound).isEmpty)
-
-    // Of two readers, who knows: the second is not believed, and not harmed.
-    let other = SubscriptionID(rawValue: 9 << 32 | 8)
-    _ = world.tell(reader, .rejoinSubscription(.test(other)))
-    let true_ = offer(segment, .reading(other, .unread))
-    #expect(world.examined(true_, from: reader, .differs).isEmpty)
-
-    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic)))
-    let own = offer(segment, .writing(isSealed: false))
-    #expect(world.tell(publisher, .offerSegment(own)) == [.examine(own, from: publisher, overrules: true)])
-    #expect(world.examined(own, from: publisher, .sound).isEmpty)
-    // From then on the publisher's is known, and who has other memory lies.
-    let late = SubscriptionID(rawValue: 9 << 32 | 9)
-    _ = world.tell(liar, .rejoinSubscription(.test(late)))
-    expectSentAway(liar, world.examined(offer(segment, .reading(late, .unread)), from: liar, .differs), "other memory")
-    #expect(world.core.ledger.violations() == [])
-  }
-
-  /// A liar that comes first neither keeps the publisher out nor has honest readers sent away.
-  @Test func ofTwoTopicsThePublishersCounts() throws {
-    var world = NodeWorld()
-    let (liar, publisher, reader) = (world.join(), world.join(), world.join())
-    func cursor(_ id: SubscriptionID, _ topic: TopicName, _ next: UInt64) -> ClientMessage {
-      .rejoinCursor(RejoinCursor(subscription: id, stream: stream, topic: topic, nextSequence: next))
-    }
-    _ = world.tell(liar, .rejoinSubscription(.test(subscription)))
-    #expect(world.tell(liar, cursor(subscription, try TopicName("x"), 1)).isEmpty)
-
-    let honest = SubscriptionID(rawValue: 9 << 32 | 8)
-    _ = world.tell(reader, .rejoinSubscription(.test(honest, "a")))
-    #expect(world.tell(reader, cursor(honest, topic, 2)).isEmpty)
-    let read = offer(segment, .reading(honest, .unread))
-    #expect(world.tell(reader, .offerSegment(read)) == [.examine(read, from: reader, overrules: false)])
-    #expect(world.examined(read, from: reader, .sound) == [.destroy(segment.id)])
-    _ = world.tell(reader, .rejoinDone)
-
-    #expect(world.tell(publisher, .rejoinPublisher(.test(stream, topic, last: 2))).refusal(to: publisher) == nil)
-    world.contents.log[segment] = [1, 2]
-    _ = world.examined(offer(segment, .writing(isSealed: true)), from: publisher, .sound)
-    let back = world.tell(publisher, .rejoinDone)
-    #expect(back.introductions(to: reader).map(\.topic) == [topic])
-    #expect(back.introductions(to: reader).map(\.firstSequence) == [2])
-    #expect(back.contains { $0.message(to: reader)?.isHanding == true })
-    #expect(world.core.ledger.topicRows.map(\.name) == [topic] && world.core.ledger.violations() == [])
-  }
-
-  @Test func whomALiarContradictsAboutASegmentIsNotSentAway() throws {
-    var world = NodeWorld()
-    let (liar, reader) = (world.join(), world.join())
-    let (honest, other) = (SubscriptionID(rawValue: 9 << 32 | 8), StreamID(rawValue: 9 << 32 | 4))
-    for (client, id, stream) in [(liar, subscription, other), (reader, honest, stream)] {
-      _ = world.tell(client, .rejoinSubscription(.test(id)))
-      let cursor = RejoinCursor(subscription: id, stream: stream, topic: topic, nextSequence: 1)
-      #expect(world.tell(client, .rejoinCursor(cursor)).isEmpty)
-    }
-    let forged = offer(segment, .reading(subscription, .unread), stream: other)
-    #expect(world.examined(forged, from: liar, .sound).isEmpty)
-    #expect(world.tell(reader, .offerSegment(offer(segment, .reading(honest, .unread)))).isEmpty)
-    #expect(world.core.ledger.violations() == [])
-  }
-
-  @Test func whatContradictsOthersIsRefused() {
-    var world = NodeWorld()
-    let (publisher, reader) = (world.join(), world.join())
-    _ = world.tell(publisher, .rejoinPublisher(.test(stream, topic)))
-    _ = world.examined(offer(segment, .writing(isSealed: false)), from: publisher, .sound)
-    _ = world.tell(reader, .rejoinSubscription(.test(subscription, "a")))
-    let elsewhere = RejoinCursor(
-      subscription: subscription, stream: stream, topic: try! TopicName("b"), nextSequence: 1)
-    var copy = world
-    expectSentAway(reader, copy.tell(reader, .rejoinCursor(elsewhere)), "not what other clients say")
-    copy = world
-    let larger = offer(segment, .reading(subscription, .unread), capacity: 16384)
-    expectSentAway(reader, copy.tell(reader, .offerSegment(larger)), "not what other clients say")
-    #expect(copy.core.ledger.violations() == [])
   }
 
   @Test func nobodyBringsBackMoreThanItMayHave() {

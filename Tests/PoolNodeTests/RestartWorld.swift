@@ -117,9 +117,9 @@ struct RestartWorld {
       switch action {
       case .send(let message, let id, _):
         if let name = clients.first(where: { $0.value.id == id })?.key { clients[name]?.inbox.append(message) }
-      case .create(let segment, _): creating.append(segment)
-      case .examine(let offer, let client, _):
-        perform(core.offerExamined(offer, from: client, .sound, contents: contents, now: now))
+      case .create(let segment, _, _): creating.append(segment)
+      case .examine(let offer, let topic, let client, _):
+        perform(core.offerExamined(offer, of: topic, from: client, .sound, contents: contents, now: now))
       case .destroy(let segment): creating.removeAll { $0 == segment }
       case .disconnect(let client, let reason): complaints.append("\(client) was sent away: \(reason)")
       case .sealAgainstFurtherWriters, .keepWakePage, .dropWakePage, .forgetClient: break

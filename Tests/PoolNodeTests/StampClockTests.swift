@@ -78,7 +78,8 @@ import Vocabulary
     let clocks = Mutex((monotonic: world.monotonic, realtime: world.realtime))
     let store = SegmentStore(clocks: { clocks.withLock { $0 } }, wake: {})
     let id = SegmentID(rawValue: 7)
-    let stored = try SegmentStore.Stored(id: id, capacity: 16_384)
+    let stored = try SegmentStore.Stored(
+      id: id, of: SegmentOrigin(StreamID(rawValue: 1), try TopicName("a")), capacity: 16_384)
     store.keep(stored, as: id)
     let identity = SegmentIdentity(id: id, epoch: 1)
     let writer = try SegmentWriter(

@@ -10,9 +10,11 @@ import Vocabulary
   private static let id = SegmentID(rawValue: 7)
   private static let name = "poolbus-segment-7"
 
-  private func problem(adopting descriptor: consuming OwnedDescriptor, capacity: Int = capacity) -> String {
+  private func problem(
+    adopting descriptor: consuming OwnedDescriptor, of origin: SegmentOrigin? = nil, capacity: Int = capacity
+  ) -> String {
     do throws(MemoryError) {
-      _ = try SegmentFile.adopt(descriptor, id: Self.id, capacity: capacity)
+      _ = try SegmentFile.adopt(descriptor, id: Self.id, of: origin, capacity: capacity)
       return "none"
     } catch {
       return "\(error)"
@@ -34,7 +36,7 @@ import Vocabulary
     let writer = try SegmentWriter(
       mapping: duplicate(original.raw), capacity: Self.capacity, identity: identity)
     writer.append([1, 2, 3], sequence: 9)
-    let adopted = try SegmentFile.adopt(duplicate(writer.descriptor), id: Self.id, capacity: Self.capacity)
+    let adopted = try SegmentFile.adopt(duplicate(writer.descriptor), id: Self.id, of: nil, capacity: Self.capacity)
     #expect(try adopted.fileIdentity() == original.fileIdentity())
     #expect(try MemoryFile.seals(of: original.raw).isSuperset(of: [.seal, .shrink, .grow, .futureWrite]))
     let reader = try SegmentReader(
@@ -50,13 +52,38 @@ import Vocabulary
       descriptor: segment.file.readOnlyDescriptor(), id: Self.id, capacity: Self.capacity, populate: false,
       keepsDescriptor: true)
     let kept = try #require(mapping.descriptor)
-    let adopted = try SegmentFile.adopt(duplicate(kept), id: Self.id, capacity: Self.capacity)
+    let adopted = try SegmentFile.adopt(duplicate(kept), id: Self.id, of: nil, capacity: Self.capacity)
     #expect(try adopted.fileIdentity() == segment.file.fileIdentity())
 
     let open = try SegmentFile.create(id: Self.id, capacity: Self.capacity)
     #expect(problem(adopting: try open.readOnlyDescriptor()).contains("could not seal"))
     let other = try SegmentFile.create(id: Self.id, capacity: Self.capacity)
     #expect(try open.fileIdentity() != other.fileIdentity())
+  }
+
+  @Test func aNameSaysWhoseItIs() throws {
+    let origin = SegmentOrigin(StreamID(rawValue: 5 << 32 | 6), try TopicName("camera/front"))
+    let segment = try SegmentFile.create(id: Self.id, of: origin, capacity: Self.capacity)
+    for accepted in [origin, nil] { #expect(problem(adopting: duplicate(segment.raw), of: accepted) == "none") }
+    for other in [
+      SegmentOrigin(StreamID(rawValue: 6), origin.topic), SegmentOrigin(origin.stream, try TopicName("camera")),
+    ] {
+      let problem = problem(adopting: duplicate(segment.raw), of: other)
+      #expect(problem.contains("was made as 'poolbus-segment-7-6@5-camera/front', not as"))
+    }
+    #expect(problem(adopting: try file(), of: origin).contains("was made as 'poolbus-segment-7', not as"))
+    #expect(problem(adopting: try file("poolbus-segment-71-6@5-a")).contains("was made as"))
+  }
+
+  @Test func aNameHoldsAsMuchOfALongTopicAsThereIsRoomFor() throws {
+    let long = String(repeating: "ä", count: TopicName.maximumByteCount / 2) + "b"
+    let origin = SegmentOrigin(StreamID(rawValue: 5 << 32 | 6), try TopicName(long))
+    let segment = try SegmentFile.create(id: Self.id, of: origin, capacity: Self.capacity)
+    let name = try MemoryFile.name(of: segment.raw)
+    #expect(name.utf8.count == MemoryFile.maximumNameByteCount - 1 && name.hasSuffix("ä"))
+    #expect(problem(adopting: duplicate(segment.raw), of: origin) == "none")
+    let other = SegmentOrigin(StreamID(rawValue: 6), origin.topic)
+    #expect(problem(adopting: duplicate(segment.raw), of: other).contains("was made as"))
   }
 
   @Test func whatIsNoMemoryFileIsRefused() throws {

@@ -47,7 +47,8 @@ final class InheritedSegment: Sendable {
   /// - Returns: nil if the descriptor is not this segment's: then it is closed.
   init?(_ id: SegmentID, _ descriptor: consuming OwnedDescriptor) {
     guard let capacity = try? MemoryFile.byteCount(of: descriptor.raw),
-      let file = try? SegmentFile.adopt(descriptor, id: id, capacity: capacity), let memory = try? file.fileIdentity()
+      let file = try? SegmentFile.adopt(descriptor, id: id, of: nil, capacity: capacity),
+      let memory = try? file.fileIdentity()
     else { return nil }
     self.id = id
     self.memory = memory
