@@ -36,6 +36,17 @@ extension Ledger {
     return settle([], now: now)
   }
 
+  /// A segment that only readers have offered is not what its publisher says that it is: it is taken off the books.
+  ///
+  /// - Returns: whether it was such a one.
+  public mutating func disown(_ id: SegmentID) -> Bool {
+    guard let segment = segments[id], segment.isForeign, segment.state == .leased else { return false }
+    for subscription in segment.promises.keys.sorted() { void(id, for: subscription) }
+    for holder in segment.mappings.keys.sorted() { dropMapping(id, holder) }
+    remove(id)
+    return true
+  }
+
   /// A subscription has the segment mapped.
   ///
   /// - Parameters:

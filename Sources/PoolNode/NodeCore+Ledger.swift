@@ -108,7 +108,7 @@ extension NodeCore {
     return lagged.split().flatMap { tell(lagged.subscription, .lagged($0)) }
   }
 
-  private mutating func forget(_ segment: SegmentID) {
+  mutating func forget(_ segment: SegmentID) {
     if let lease = creating.removeValue(forKey: segment) { leases[lease] = nil }
     guard let record = segments.removeValue(forKey: segment) else { return }
     for (subscription, place) in record.places { subscriptions[subscription]?.places.giveBack(place) }

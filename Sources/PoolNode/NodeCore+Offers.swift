@@ -25,9 +25,10 @@ extension NodeCore {
       if contradictsBooks(offer) { return [] }
       return [.examine(offer, of: topic, from: client, overrules: false)]
     case .writing:
-      if contradictsBooks(offer) { return refuse(client, ReturnRefusal.contradiction, id) }
       // A publisher knows better than its subscribers which memory is its segment.
-      return [.examine(offer, of: topic, from: client, overrules: ledger.isOfferedByReadersOnly(id))]
+      let overrules = ledger.isOfferedByReadersOnly(id)
+      if contradictsBooks(offer), !overrules { return refuse(client, ReturnRefusal.contradiction, id) }
+      return [.examine(offer, of: topic, from: client, overrules: overrules)]
     }
   }
 
@@ -60,6 +61,8 @@ extension NodeCore {
       if case .reading = offer.use, ledger.isOfferedByReadersOnly(id) { return [] }
       return refuse(client, .notPermitted, "\(id) can't be taken back: another client has other memory for it")
     }
+    // The store has the publisher's memory now, and readers were wrong about more than that.
+    if case .writing = offer.use, contradictsBooks(offer), ledger.disown(id) { forget(id) }
     let isNew = segments[id] == nil
     do throws(ReturnRefusal) {
       let decided: [LedgerAction]

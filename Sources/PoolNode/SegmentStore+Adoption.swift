@@ -24,9 +24,11 @@ extension SegmentStore {
       if let known = self[id] {
         if try known.file.fileIdentity() == file.fileIdentity() { return .sound }
         guard overrules else { return .differs }
-        destroy(id)
       }
-      keep(try Stored(adopting: file), as: id)
+      // What is here stays if this can't be used.
+      let adopted = try Stored(adopting: file)
+      destroy(id)
+      keep(adopted, as: id)
       return .sound
     } catch {
       return .unsound("\(error)")

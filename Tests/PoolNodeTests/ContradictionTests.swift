@@ -72,6 +72,26 @@ import Vocabulary
     expectSentAway(liar, world.examined(offer(.reading(late, .unread)), from: liar, .differs), "other memory")
   }
 
+  @Test(arguments: [true, false])
+  mutating func aPublisherOverrulesWhatReadersSayOfItsSegment(isOfAnotherStream: Bool) {
+    let forged =
+      isOfAnotherStream
+      ? offer(.reading(liars, .unread), of: other) : offer(.reading(liars, .unread), capacity: 65_536)
+    let liar = returnReader(liars, of: forged.stream)
+    #expect(world.examined(forged, from: liar, .sound).isEmpty)
+    let publisher = returnPublisher()
+    let own = offer(.writing(isSealed: false))
+    #expect(
+      world.tell(publisher, .offerSegment(own)) == [.examine(own, of: topic, from: publisher, overrules: true)])
+    #expect(world.examined(own, from: publisher, .sound).isEmpty)
+    #expect(world.core.ledger.segmentRows.map(\.capacity) == [8192] && world.core.ledger.poolUsage.leased == 8192)
+    #expect(world.core.segments[segment.id]?.stream == stream && world.core.streams[stream]?.segmentCount == 1)
+    #expect(world.core.ledger.violations() == [])
+    for client in [liar, publisher] { _ = world.die(client) }
+    _ = world.advance(by: 6_000_000_000)
+    #expect(world.core.ledger.poolUsage.free == world.core.ledger.contribution && world.core.streams.isEmpty)
+  }
+
   @Test mutating func whomALiarContradictsAboutASegmentIsNotSentAway() {
     let (liar, reader) = (returnReader(liars, of: other), returnReader(honest))
     #expect(world.examined(offer(.reading(liars, .unread), of: other), from: liar, .sound).isEmpty)
