@@ -63,8 +63,7 @@ public final class Bus: Sendable {
     for topic: String, options: PublisherOptions = PublisherOptions()
   ) async throws -> Publisher {
     let topic = try TopicName(topic)
-    let core = try await node.openPublisher(
-      topic, options: options, contribution: contribution, announcer: try node.membership.announcer())
+    let core = try await node.openPublisher(topic, options: options, announcer: try node.membership.announcer())
     return Publisher(core)
   }
 

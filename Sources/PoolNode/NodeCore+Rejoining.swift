@@ -33,7 +33,8 @@ extension NodeCore {
       for listener in publisher.listeners where ledger.isAwaited(listener) {
         awaitedListeners[listener, default: []].insert(publisher.stream)
       }
-      return tellRetention() + execute(decided, contents: contents, now: now)
+      let quota = NodeMessage.quota(publisher.stream, bytes: ledger.mostBytes(of: publisher.stream))
+      return [.send(quota, to: client)] + tellRetention() + execute(decided, contents: contents, now: now)
     } catch {
       return refuse(client, error, publisher.stream)
     }

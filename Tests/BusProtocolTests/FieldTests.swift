@@ -109,6 +109,7 @@ import Vocabulary
         12, Wire.number(1, 1) + Wire.bytes(9, ids + Wire.number(4, 5)),
         "HolderRow.reason is 5, which this version doesn't know"
       ),
+      (18, Wire.number(2, 1), "QuotaChanged.stream is missing, or 0"),
     ] as [Case])
   func `a node's bad field is named`(body: UInt64, fields: [UInt8], error: String) {
     #expect(nodeError(Wire.bytes(body, fields))?.description == error)

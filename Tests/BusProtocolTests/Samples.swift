@@ -145,6 +145,7 @@ struct Samples {
         SubscriberJoined(stream: id(), subscription: id(), joins: uint64(), observes: bool(), bell: text())),
       .segmentPromised(SegmentPromised(stream: id(), segment: id(), subscription: id(), place: uint32())),
       .retention(id(), isRetained: bool()),
+      .quota(id(), bytes: uint64()),
       .subscriberLeft(id(), stream: id(), Departure.allCases.randomElement(using: &generator)!),
       .giveBack(id()),
       .forgetSegment(id(), by: id()),

@@ -26,7 +26,7 @@ def join(path, pattern):
     """Joins the node as an observer: it is told of every publisher, is promised nothing, and holds no memory."""
     node = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     node.connect(path)
-    hello = node_pb2.Hello(protocol_version=2, name="listener.py")
+    hello = node_pb2.Hello(protocol_version=3, name="listener.py")
     node.send(node_pb2.ClientMessage(hello=hello).SerializeToString())
     wish = node_pb2.Subscribe(request=1, pattern=pattern, observes=True)
     node.send(node_pb2.ClientMessage(subscribe=wish).SerializeToString())

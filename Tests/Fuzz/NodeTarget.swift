@@ -18,7 +18,9 @@ extension FuzzedNode {
     guard let client = client(input.byte()) else { return connect() }
     switch kind {
     case 0: connect()
-    case 1: tell(client, .hello(Hello(protocolVersion: UInt32(input.byte() & 1) + 1, name: "fuzz")))
+    case 1:
+      let version = Hello.currentProtocolVersion - 1 + UInt32(input.byte() & 1)
+      tell(client, .hello(Hello(protocolVersion: version, name: "fuzz")))
     case 2, 3:
       let topic = Self.topics[Int(input.byte()) % Self.topics.count]
       tell(

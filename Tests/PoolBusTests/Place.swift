@@ -52,9 +52,9 @@ final class Place {
     throw Missing()
   }
 
-  func restartNode() async throws {
+  func restartNode(_ configure: (inout NodeConfiguration) -> Void = { _ in }) async throws {
     await stopNode()
-    try startNode()
+    try startNode(configure)
     for client in buses.indices { try await wait(client) { if case .rejoined = $0 { true } else { false } } }
   }
 

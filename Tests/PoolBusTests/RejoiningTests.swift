@@ -1,3 +1,4 @@
+import PooledMemory
 import Testing
 
 @testable import PoolBus
@@ -30,6 +31,26 @@ import Testing
       let count = try await node.hangUp { client.loop.state.withLock { $0.loss != nil } }
       #expect(count < 20)
     }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aLargerNodesPoolTakesLargerMessages() async throws {
+    let place = Place()
+    try place.startNode { $0.contribution = 1 << 20 }
+    let publisher = try await place.join().publisher(for: "a")
+    let large = 4 << 20
+    func expectRefusal(bytes: Int) async {
+      let most = SegmentLayout.maximumPayload(inCapacity: bytes, alignment: 64, attributes: 0)
+      await #expect(throws: BusError.payloadTooLarge(byteCount: large, limit: most)) {
+        _ = try await publisher.loan(byteCount: large).byteCount
+      }
+    }
+    await expectRefusal(bytes: 1 << 20)
+    try await place.restartNode()
+    try await publisher.loan(byteCount: large).publish()
+    try await place.restartNode { $0.quotas = [TopicQuota(pattern: try! TopicPattern("a"), bytes: 2 << 20)] }
+    while publisher.core.limit != 2 << 20 { await Task.yield() }
+    await expectRefusal(bytes: 2 << 20)
+    try await place.end()
   }
 
   @Test func aSearchIsEverMoreRarelyTried() {

@@ -38,7 +38,9 @@ import Vocabulary
   @Test func whatAnotherHasBroughtBackIsItsOwn() {
     var world = NodeWorld()
     let (owner, thief) = (world.join(), world.join())
-    #expect(world.tell(owner, .rejoinPublisher(.test(stream, topic))).isEmpty)
+    #expect(
+      world.tell(owner, .rejoinPublisher(.test(stream, topic)))
+        == [.send(.quota(stream, bytes: 1 << 20), to: owner)])
     #expect(world.tell(owner, .rejoinSubscription(.test(subscription))) == [.keepWakePage(subscription)])
     for message: ClientMessage in [
       .rejoinPublisher(.test(stream, topic)), .rejoinSubscription(.test(subscription)),

@@ -73,7 +73,7 @@ extension RestartWorld {
         clients[name]?.readers[lagged.subscription]?.cursors[lagged.stream]?.lost.insert(
           contentsOf: range.lowerBound..<(range.upperBound + 1))
       }
-    case .welcome, .snapshot, .retention, .segmentPromised: break
+    case .welcome, .snapshot, .retention, .quota, .segmentPromised: break
     }
   }
 

@@ -33,7 +33,7 @@ public enum ClientMessage: Hashable, Sendable {
 /// Who joins, and which protocol it speaks.
 public struct Hello: Hashable, Sendable {
   /// The version that this library speaks.
-  public static let currentProtocolVersion: UInt32 = 2
+  public static let currentProtocolVersion: UInt32 = 3
   /// How many bytes of UTF-8 a name may have. Control characters are not allowed in it.
   public static let maximumNameByteCount = 255
 

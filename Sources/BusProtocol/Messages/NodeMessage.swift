@@ -20,6 +20,8 @@ public enum NodeMessage: Hashable, Sendable {
   case giveBack(StreamID)
   /// To a publisher: whether its topic keeps messages beyond acknowledgement. As long as it does, seal what is filled.
   case retention(StreamID, isRetained: Bool)
+  /// To a publisher that has rejoined: what this node allows it, as ``PublisherOpened/quota``.
+  case quota(StreamID, bytes: UInt64)
   case lagged(Lagged)
   case snapshot(SnapshotPart)
   case segmentPromised(SegmentPromised)

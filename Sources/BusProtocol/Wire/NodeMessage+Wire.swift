@@ -29,6 +29,11 @@ extension NodeMessage {
         try fields.putID("stream", stream)
         try fields.put("retained", isRetained)
       }
+    case .quota(let stream, let bytes):
+      try message.put("quota_changed") { fields throws(ProtocolError) in
+        try fields.putID("stream", stream)
+        try fields.put("quota", bytes)
+      }
     case .segmentPromised(let promised): try message.put("segment_promised", promised.write)
     case .lagged(let lagged): try message.put("lagged", lagged.write)
     case .snapshot(let part): try message.put("snapshot", part.write)
@@ -60,6 +65,7 @@ extension NodeMessage {
     case "forget_segment": return .forgetSegment(try fields.id("segment"), by: try fields.optionalID("subscription"))
     case "give_back": return .giveBack(try fields.id("stream"))
     case "retention_changed": return .retention(try fields.id("stream"), isRetained: try fields.bool("retained"))
+    case "quota_changed": return .quota(try fields.id("stream"), bytes: try fields.uint64("quota"))
     case "segment_promised": return .segmentPromised(try SegmentPromised(fields))
     case "lagged": return .lagged(try Lagged(fields))
     case "snapshot": return .snapshot(try SnapshotPart(fields))

@@ -1627,6 +1627,51 @@ void   poolbus__retention_changed__free_unpacked
   assert(message->base.descriptor == &poolbus__retention_changed__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   poolbus__quota_changed__init
+                     (Poolbus__QuotaChanged         *message)
+{
+  static const Poolbus__QuotaChanged init_value = POOLBUS__QUOTA_CHANGED__INIT;
+  *message = init_value;
+}
+size_t poolbus__quota_changed__get_packed_size
+                     (const Poolbus__QuotaChanged *message)
+{
+  assert(message->base.descriptor == &poolbus__quota_changed__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t poolbus__quota_changed__pack
+                     (const Poolbus__QuotaChanged *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &poolbus__quota_changed__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t poolbus__quota_changed__pack_to_buffer
+                     (const Poolbus__QuotaChanged *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &poolbus__quota_changed__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Poolbus__QuotaChanged *
+       poolbus__quota_changed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Poolbus__QuotaChanged *)
+     protobuf_c_message_unpack (&poolbus__quota_changed__descriptor,
+                                allocator, len, data);
+}
+void   poolbus__quota_changed__free_unpacked
+                     (Poolbus__QuotaChanged *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &poolbus__quota_changed__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   poolbus__lagged__init
                      (Poolbus__Lagged         *message)
 {
@@ -3623,7 +3668,7 @@ const ProtobufCMessageDescriptor poolbus__rejoin_done__descriptor =
   (ProtobufCMessageInit) poolbus__rejoin_done__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[17] =
+static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[18] =
 {
   {
     "welcome",
@@ -3829,6 +3874,18 @@ static const ProtobufCFieldDescriptor poolbus__node_message__field_descriptors[1
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "quota_changed",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Poolbus__NodeMessage, body_case),
+    offsetof(Poolbus__NodeMessage, quota_changed),
+    &poolbus__quota_changed__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned poolbus__node_message__field_indices_by_name[] = {
   9,   /* field[9] = forget_segment */
@@ -3836,6 +3893,7 @@ static const unsigned poolbus__node_message__field_indices_by_name[] = {
   10,   /* field[10] = lagged */
   6,   /* field[6] = lease_granted */
   2,   /* field[2] = publisher_opened */
+  17,   /* field[17] = quota_changed */
   1,   /* field[1] = refusal */
   16,   /* field[16] = retention_changed */
   7,   /* field[7] = segment_handed */
@@ -3852,7 +3910,7 @@ static const unsigned poolbus__node_message__field_indices_by_name[] = {
 static const ProtobufCIntRange poolbus__node_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 17 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
 {
@@ -3862,7 +3920,7 @@ const ProtobufCMessageDescriptor poolbus__node_message__descriptor =
   "Poolbus__NodeMessage",
   "poolbus",
   sizeof(Poolbus__NodeMessage),
-  17,
+  18,
   poolbus__node_message__field_descriptors,
   poolbus__node_message__field_indices_by_name,
   1,  poolbus__node_message__number_ranges,
@@ -4996,6 +5054,57 @@ const ProtobufCMessageDescriptor poolbus__retention_changed__descriptor =
   poolbus__retention_changed__field_indices_by_name,
   1,  poolbus__retention_changed__number_ranges,
   (ProtobufCMessageInit) poolbus__retention_changed__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor poolbus__quota_changed__field_descriptors[2] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__QuotaChanged, stream),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "quota",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Poolbus__QuotaChanged, quota),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned poolbus__quota_changed__field_indices_by_name[] = {
+  1,   /* field[1] = quota */
+  0,   /* field[0] = stream */
+};
+static const ProtobufCIntRange poolbus__quota_changed__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor poolbus__quota_changed__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "poolbus.QuotaChanged",
+  "QuotaChanged",
+  "Poolbus__QuotaChanged",
+  "poolbus",
+  sizeof(Poolbus__QuotaChanged),
+  2,
+  poolbus__quota_changed__field_descriptors,
+  poolbus__quota_changed__field_indices_by_name,
+  1,  poolbus__quota_changed__number_ranges,
+  (ProtobufCMessageInit) poolbus__quota_changed__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor poolbus__lagged__field_descriptors[5] =

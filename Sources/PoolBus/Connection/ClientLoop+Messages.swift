@@ -38,6 +38,7 @@ extension ClientLoop {
       }
     case .giveBack(let stream): publisher(stream)?.giveBack()
     case .retention(let stream, let isRetained): publisher(stream)?.retain(isRetained)
+    case .quota(let stream, let bytes): publisher(stream)?.allow(bytes)
     case .segmentPromised(let promised): publisher(promised.stream)?.segmentPromised(promised)
     case .forgetSegment(let segment, .none):
       for publisher in state.withLock({ Array($0.publishers.values) }) { publisher.forget(segment) }

@@ -143,7 +143,11 @@ extension ClientLoop {
     let closed = finishRejoining()
     withExtendedLifetime((writing, reading)) {}
     for publisher in closed { publisher.letGo() }
-    for publisher in publishers { publisher.nodeIsBack() }
+    for publisher in publishers {
+      // Until the node has told the publisher's own quota.
+      publisher.allow(welcome.contribution)
+      publisher.nodeIsBack()
+    }
     membership.tell(.rejoined(client: welcome.client))
     return nil
   }

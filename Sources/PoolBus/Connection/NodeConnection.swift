@@ -57,7 +57,7 @@ final class NodeConnection: Sendable {
   }
 
   func openPublisher(
-    _ topic: TopicName, options: PublisherOptions, contribution: UInt64, announcer: Announcer
+    _ topic: TopicName, options: PublisherOptions, announcer: Announcer
   ) async throws -> PublisherCore {
     let request = nextRequest()
     let message = ClientMessage.openPublisher(
@@ -65,8 +65,8 @@ final class NodeConnection: Sendable {
     return try await loop.ask(request: request, message, again: true) { [loop] answer in
       guard case .publisherOpened(let opened) = answer else { return nil }
       let core = PublisherCore(
-        topic: topic, stream: opened.stream, limit: Int(clamping: min(opened.quota, contribution)),
-        options: options, node: self, announcer: announcer)
+        topic: topic, stream: opened.stream, limit: Int(clamping: opened.quota), options: options, node: self,
+        announcer: announcer)
       loop.add(core)
       return core
     }

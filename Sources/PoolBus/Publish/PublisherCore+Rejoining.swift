@@ -40,6 +40,9 @@ extension PublisherCore {
     _ = consume held
   }
 
+  /// So many bytes the node that is back allows.
+  func allow(_ quota: UInt64) { most.store(SegmentLayout.wholePages(Int(clamping: quota)), ordering: .relaxed) }
+
   func nodeIsBack() { state.withLock { $0.isNodeGone = false } }
 
   /// While there is no node, nobody else looks at the time.

@@ -12,7 +12,9 @@ final class PublisherCore: Sendable {
   let topic: TopicName
   let stream: StreamID
   /// Bytes of the pool, or of the topic's quota: whole pages.
-  let limit: Int
+  var limit: Int { most.load(ordering: .relaxed) }
+  /// Another for another node: see ``allow(_:)``.
+  let most: Atomic<Int>
   let whenFull: FullPolicy
   let retention: Retention?
   let node: NodeConnection
@@ -87,7 +89,7 @@ final class PublisherCore: Sendable {
   ) {
     self.topic = topic
     self.stream = stream
-    self.limit = SegmentLayout.wholePages(limit)
+    most = Atomic(SegmentLayout.wholePages(limit))
     whenFull = options.whenFull
     retention = options.retention
     self.node = node

@@ -5,7 +5,7 @@ let wakePageByteCount = 16_384
 
 /// What a client can say, by the numbers of `Schemas/node.proto`. Every field takes every value.
 enum Say {
-  static func hello(version: UInt64 = 2, name: [UInt8] = Array("liar".utf8)) -> [UInt8] {
+  static func hello(version: UInt64 = 3, name: [UInt8] = Array("liar".utf8)) -> [UInt8] {
     Wire.bytes(1, Wire.number(1, version) + Wire.bytes(2, name))
   }
   static func openPublisher(
@@ -57,7 +57,7 @@ struct Answer {
   enum Kind: UInt64 {
     case welcome = 1, refusal, publisherOpened, subscribed, streamIntroduced, streamEnded, leaseGranted, segmentHanded
     case segmentSealed, forgetSegment, lagged, snapshot, subscriberJoined, subscriberLeft, giveBack, segmentPromised
-    case retentionChanged
+    case retentionChanged, quotaChanged
   }
 
   let kind: Kind

@@ -51,6 +51,7 @@ typedef struct Poolbus__SegmentSealed Poolbus__SegmentSealed;
 typedef struct Poolbus__ForgetSegment Poolbus__ForgetSegment;
 typedef struct Poolbus__GiveBack Poolbus__GiveBack;
 typedef struct Poolbus__RetentionChanged Poolbus__RetentionChanged;
+typedef struct Poolbus__QuotaChanged Poolbus__QuotaChanged;
 typedef struct Poolbus__Lagged Poolbus__Lagged;
 typedef struct Poolbus__Snapshot Poolbus__Snapshot;
 typedef struct Poolbus__PoolRow Poolbus__PoolRow;
@@ -553,7 +554,8 @@ typedef enum {
   POOLBUS__NODE_MESSAGE__BODY_SUBSCRIBER_LEFT = 14,
   POOLBUS__NODE_MESSAGE__BODY_GIVE_BACK = 15,
   POOLBUS__NODE_MESSAGE__BODY_SEGMENT_PROMISED = 16,
-  POOLBUS__NODE_MESSAGE__BODY_RETENTION_CHANGED = 17
+  POOLBUS__NODE_MESSAGE__BODY_RETENTION_CHANGED = 17,
+  POOLBUS__NODE_MESSAGE__BODY_QUOTA_CHANGED = 18
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(POOLBUS__NODE_MESSAGE__BODY__CASE)
 } Poolbus__NodeMessage__BodyCase;
 
@@ -579,6 +581,7 @@ struct  Poolbus__NodeMessage
     Poolbus__GiveBack *give_back;
     Poolbus__SegmentPromised *segment_promised;
     Poolbus__RetentionChanged *retention_changed;
+    Poolbus__QuotaChanged *quota_changed;
   };
 };
 #define POOLBUS__NODE_MESSAGE__INIT \
@@ -859,6 +862,20 @@ struct  Poolbus__RetentionChanged
 };
 #define POOLBUS__RETENTION_CHANGED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&poolbus__retention_changed__descriptor) \
+    , 0, 0 }
+
+
+/*
+ * To a publisher that has rejoined: this node's quota, as PublisherOpened's.
+ */
+struct  Poolbus__QuotaChanged
+{
+  ProtobufCMessage base;
+  uint64_t stream;
+  uint64_t quota;
+};
+#define POOLBUS__QUOTA_CHANGED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&poolbus__quota_changed__descriptor) \
     , 0, 0 }
 
 
@@ -1782,6 +1799,25 @@ Poolbus__RetentionChanged *
 void   poolbus__retention_changed__free_unpacked
                      (Poolbus__RetentionChanged *message,
                       ProtobufCAllocator *allocator);
+/* Poolbus__QuotaChanged methods */
+void   poolbus__quota_changed__init
+                     (Poolbus__QuotaChanged         *message);
+size_t poolbus__quota_changed__get_packed_size
+                     (const Poolbus__QuotaChanged   *message);
+size_t poolbus__quota_changed__pack
+                     (const Poolbus__QuotaChanged   *message,
+                      uint8_t             *out);
+size_t poolbus__quota_changed__pack_to_buffer
+                     (const Poolbus__QuotaChanged   *message,
+                      ProtobufCBuffer     *buffer);
+Poolbus__QuotaChanged *
+       poolbus__quota_changed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   poolbus__quota_changed__free_unpacked
+                     (Poolbus__QuotaChanged *message,
+                      ProtobufCAllocator *allocator);
 /* Poolbus__Lagged methods */
 void   poolbus__lagged__init
                      (Poolbus__Lagged         *message);
@@ -2082,6 +2118,9 @@ typedef void (*Poolbus__GiveBack_Closure)
 typedef void (*Poolbus__RetentionChanged_Closure)
                  (const Poolbus__RetentionChanged *message,
                   void *closure_data);
+typedef void (*Poolbus__QuotaChanged_Closure)
+                 (const Poolbus__QuotaChanged *message,
+                  void *closure_data);
 typedef void (*Poolbus__Lagged_Closure)
                  (const Poolbus__Lagged *message,
                   void *closure_data);
@@ -2160,6 +2199,7 @@ extern const ProtobufCMessageDescriptor poolbus__segment_sealed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__forget_segment__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__give_back__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__retention_changed__descriptor;
+extern const ProtobufCMessageDescriptor poolbus__quota_changed__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__lagged__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__snapshot__descriptor;
 extern const ProtobufCMessageDescriptor poolbus__pool_row__descriptor;
