@@ -28,7 +28,7 @@ extension SubscriptionID {
 }
 
 extension Ledger {
-  /// As many streams and subscriptions may be spoken of by others at once.
+  /// As many streams and subscriptions are awaited at the most because others have spoken of them.
   static let maximumAwaited = 65_536
 
   /// The node before may have had subscriptions that nobody else knows. Until the deadline, what is published in new
@@ -135,9 +135,9 @@ extension Ledger {
     for stream in streams.values where record.matches(stream.topic) { list(id, on: stream.id) }
   }
 
-  /// Where a returning subscription stands in a stream. A stream that nobody else knows yet is awaited. Of readers that
-  /// contradict each other about its topic, its publisher will tell who is right, or memory; one that contradicts the
-  /// publisher is not listened to.
+  /// Where a returning subscription stands in a stream. A stream that nobody else knows yet is awaited, if not too many are.
+  /// Of readers that contradict each other about its topic, its publisher will tell who is right, or memory; one that
+  /// contradicts the publisher is not listened to.
   public mutating func returnCursor(
     _ id: SubscriptionID, stream: StreamID, topic: TopicName, nextSequence: UInt64, awaitedUntil deadline: UInt64,
     now: UInt64
@@ -146,9 +146,10 @@ extension Ledger {
     guard subscription.matches(topic) else { throw .contradiction }
     if let known = streams[stream] {
       guard known.topic == topic || known.isAwaited else { return }
-    } else {
-      try expect(stream, of: topic, until: deadline)
+    } else if awaited.count < Self.maximumAwaited {
+      expect(stream, of: topic, until: deadline)
     }
+    // Whoever invents more than can be awaited sends nobody away: the stream's publisher, or a segment, may come all the same.
     subscriptions[id]?.positions[stream] = nextSequence
   }
 
@@ -157,7 +158,7 @@ extension Ledger {
   public mutating func expect(
     _ id: StreamID, provenOf topic: TopicName, until deadline: UInt64
   ) throws(ReturnRefusal) {
-    guard let known = streams[id] else { return try expect(id, of: topic, until: deadline) }
+    guard let known = streams[id] else { return expect(id, of: topic, until: deadline) }
     guard known.topic != topic else { return }
     guard known.isAwaited, known.segments.isEmpty else { throw .contradiction }
     forget(known)
@@ -165,8 +166,7 @@ extension Ledger {
     streams[id]?.absence = known.absence
   }
 
-  private mutating func expect(_ id: StreamID, of topic: TopicName, until deadline: UInt64) throws(ReturnRefusal) {
-    guard awaited.count < Self.maximumAwaited else { throw .tooMuch }
+  private mutating func expect(_ id: StreamID, of topic: TopicName, until deadline: UInt64) {
     addAway(id, topic: topic)
     streams[id]?.absence = .awaited(until: deadline)
     awaited.insert(.publisher(id))

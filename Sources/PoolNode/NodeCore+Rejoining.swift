@@ -63,6 +63,7 @@ extension NodeCore {
     guard subscriptions[cursor.subscription]?.client == client else {
       return refuse(client, ReturnRefusal.notTheirs, cursor.subscription)
     }
+    if let excess = excessOfCursors(of: cursor.subscription) { return refuse(client, .limit, excess) }
     do throws(ReturnRefusal) {
       try ledger.returnCursor(
         cursor.subscription, stream: cursor.stream, topic: cursor.topic, nextSequence: cursor.nextSequence,
@@ -70,7 +71,7 @@ extension NodeCore {
     } catch {
       return refuse(client, error, cursor.stream)
     }
-    if streams[cursor.stream] == nil {
+    if streams[cursor.stream] == nil, ledger.isAwaited(cursor.stream) {
       streams[cursor.stream] = StreamRecord(topic: cursor.topic, client: .nobody)
     }
     subscriptions[cursor.subscription]?.told[cursor.stream] = cursor.topic

@@ -164,6 +164,27 @@ import Vocabulary
     #expect(ledger.subscriptionRows.isEmpty && ledger.violations() == [])
   }
 
+  @Test func inventedListenersSendNoReaderAway() throws {
+    var ledger = Ledger(contribution: 1 << 20)
+    let (stream, reader, topic) = (StreamID(rawValue: 2), SubscriptionID(rawValue: 1 << 32), try TopicName("a"))
+    func returnStream(_ id: StreamID, _ listeners: [SubscriptionID]) throws {
+      _ = try ledger.returnStream(
+        id, client: ClientID(rawValue: 1), topic: topic, whenFull: .fail, retention: nil, user: UserID(rawValue: 0),
+        limit: .none, listeners: listeners, awaitedUntil: 10, now: 1)
+    }
+    try returnStream(StreamID(rawValue: 1), (1...UInt64(Ledger.maximumAwaited)).map(SubscriptionID.init(rawValue:)))
+    try ledger.returnSubscription(
+      reader, client: ClientID(rawValue: 2), pattern: .everything, observes: false, wantsRetained: false,
+      backlog: .none, now: 1)
+    try ledger.returnCursor(reader, stream: stream, topic: topic, nextSequence: 7, awaitedUntil: 10, now: 1)
+    #expect(!ledger.isAwaited(stream))
+    // What it has of the stream is awaited all the same, and where it stands is known when the publisher is back.
+    try ledger.expect(stream, provenOf: topic, until: 10)
+    #expect(ledger.isAwaited(stream))
+    try returnStream(stream, [])
+    #expect(ledger.position(of: reader, in: stream) == 7 && ledger.violations() == [])
+  }
+
   @Test func whatADyingPublisherHadPinnedIsFreeThoughItWasReturning() throws {
     var ledger = Ledger(contribution: 1 << 20)
     let stream = StreamID(rawValue: 1)

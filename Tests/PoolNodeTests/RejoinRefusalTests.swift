@@ -97,6 +97,19 @@ import Vocabulary
     }
   }
 
+  @Test func aSubscriptionComesBackFromNoMoreStreamsThanItMay() {
+    var world = NodeWorld { $0.clientLimits.cursors = 2 }
+    let client = world.join()
+    _ = world.tell(client, .rejoinSubscription(.test(subscription)))
+    let answers = (0..<3).map { (number: UInt64) in
+      let cursor = RejoinCursor(
+        subscription: subscription, stream: StreamID(rawValue: 9 << 32 | 20 + number), topic: topic, nextSequence: 1)
+      return world.tell(client, .rejoinCursor(cursor))
+    }
+    #expect(answers[..<2].allSatisfy { $0.isEmpty })
+    expectSentAway(client, answers[2], "can come back from 2 streams")
+  }
+
   /// A client is cut off, another goes on with what it had; then the first one's process ends.
   @Test func whatIsAnothersByNowIsNotFreedWithWhoHadIt() {
     var world = NodeWorld()

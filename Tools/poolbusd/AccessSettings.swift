@@ -58,11 +58,12 @@ extension Settings {
 
   static func clientLimit(_ text: String) throws(Disallowed) -> ClientLimit {
     let example =
-      "write publishers, subscriptions, waiting-leases or unread-descriptors, and how many: publishers=10000"
+      "write publishers, subscriptions, cursors, waiting-leases or unread-descriptors, and how many: publishers=10000"
     let (name, amount) = try namedAmount(text[...], example)
     switch name {
     case "publishers": return ClientLimit(limit: \.publishers, amount: amount)
     case "subscriptions": return ClientLimit(limit: \.subscriptions, amount: amount)
+    case "cursors": return ClientLimit(limit: \.cursors, amount: amount)
     case "waiting-leases": return ClientLimit(limit: \.waitingLeases, amount: amount)
     case "unread-descriptors": return ClientLimit(limit: \.unreadDescriptors, amount: amount)
     default: throw Disallowed(reason: "'\(name)' is no limit: \(example)")

@@ -35,7 +35,8 @@ struct Poolbusd: AsyncParsableCommand {
 
         A subscription to more than its user may read receives what it may read. User quotas are bytes, segments,
         clients, subscriptions and descriptors, of each user of the rule for itself; client limits are publishers,
-        subscriptions, waiting-leases and unread-descriptors, of each client.
+        subscriptions, cursors (of each subscription that comes back from an earlier node), waiting-leases and
+        unread-descriptors, of each client.
 
       EXIT CODES
         0   told to stop

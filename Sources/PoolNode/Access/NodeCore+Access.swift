@@ -75,6 +75,13 @@ extension NodeCore {
     return nil
   }
 
+  /// Why the subscription may not come back with a further cursor; nil if it may.
+  func excessOfCursors(of subscription: SubscriptionID) -> String? {
+    let most = configuration.clientLimits.cursors
+    guard UInt64(subscriptions[subscription]?.told.count ?? 0) >= most else { return nil }
+    return "a subscription can come back from \(most) streams here: divide its pattern among several, and connect anew"
+  }
+
   /// Why the client's lease is not taken up; nil if it is.
   func objection(to wish: RequestLease, of client: ClientID) -> Refusal? {
     let most = configuration.clientLimits.waitingLeases

@@ -51,17 +51,20 @@ public struct ClientLimits: Hashable, Sendable {
   public var publishers: UInt64
   /// Subscriptions that are open, or closed and still mapping segments.
   public var subscriptions: UInt64
+  /// Streams in which each of its subscriptions stood at an earlier node.
+  public var cursors: UInt64
   /// Leases that wait for memory.
   public var waitingLeases: UInt64
   /// Descriptors in messages that it has not read yet.
   public var unreadDescriptors: UInt64
 
   public init(
-    publishers: UInt64 = 4096, subscriptions: UInt64 = 1024, waitingLeases: UInt64 = 4096,
+    publishers: UInt64 = 4096, subscriptions: UInt64 = 1024, cursors: UInt64 = 65_536, waitingLeases: UInt64 = 4096,
     unreadDescriptors: UInt64 = 4096
   ) {
     self.publishers = publishers
     self.subscriptions = subscriptions
+    self.cursors = cursors
     self.waitingLeases = waitingLeases
     self.unreadDescriptors = unreadDescriptors
   }
