@@ -315,7 +315,7 @@ struct  Poolbus__RequestLease
   uint64_t request;
   uint64_t stream;
   /*
-   * bytes of the whole segment
+   * bytes of the whole segment: whole pages, from 8 KiB to 256 GiB
    */
   uint64_t capacity;
   /*
