@@ -96,8 +96,7 @@ extension Ledger {
     guard let stream = streams[id], stream.absence == .returning else { return [] }
     var actions: [LedgerAction] = []
     streams[id]?.client = .nobody
-    streams[id]?.absence = .awaited(until: deadline)
-    awaited.insert(.publisher(id))
+    awaitPublisher(of: id, until: deadline)
     for segment in stream.segments {
       segments[segment]?.isForeign = true
       segments[segment]?.sealedSlots = nil
@@ -168,6 +167,10 @@ extension Ledger {
 
   private mutating func expect(_ id: StreamID, of topic: TopicName, until deadline: UInt64) {
     addAway(id, topic: topic)
+    awaitPublisher(of: id, until: deadline)
+  }
+
+  private mutating func awaitPublisher(of id: StreamID, until deadline: UInt64) {
     streams[id]?.absence = .awaited(until: deadline)
     awaited.insert(.publisher(id))
   }

@@ -74,26 +74,36 @@ public struct SegmentReader: Sendable {
   ///   is all that is wrong with it.
   @inline(__always)
   public func slot(at index: UInt32) throws(CorruptSegment) -> Slot {
-    let entry = try entry(at: index)
-    return Slot(
-      sequence: entry.sequence, index: index, offset: entry.offset, byteCount: entry.byteCount,
-      isLast: entry.isLast != 0)
+    Self.slot(try entry(at: index), at: index)
   }
 
   /// As ``slot(at:)``, of a slot that must have this sequence.
   @inline(__always)
   public func slot(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> Slot {
-    let slot = try slot(at: index)
-    guard slot.sequence == sequence else {
-      throw corrupt(.sequence, of: index, value: slot.sequence, allowed: sequence...sequence)
-    }
-    return slot
+    Self.slot(try entry(at: index, sequence: sequence), at: index)
+  }
+
+  @inline(__always)
+  private static func slot(_ entry: SlotEntry, at index: UInt32) -> Slot {
+    Slot(
+      sequence: entry.sequence, index: index, offset: entry.offset, byteCount: entry.byteCount,
+      isLast: entry.isLast != 0)
   }
 
   /// A message's payload, where it lies, once its slot has been checked as by ``slot(at:sequence:)``.
   @_lifetime(borrow self)
   public func bytes(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> RawSpan {
     bytes(of: try slot(at: index, sequence: sequence))
+  }
+
+  /// As ``entry(at:)``, of a slot that must have this sequence.
+  @inline(__always)
+  private func entry(at index: UInt32, sequence: UInt64) throws(CorruptSegment) -> SlotEntry {
+    let entry = try entry(at: index)
+    guard entry.sequence == sequence else {
+      throw corrupt(.sequence, of: index, value: entry.sequence, allowed: sequence...sequence)
+    }
+    return entry
   }
 
   /// A slot that is copied, and checked.
@@ -182,10 +192,7 @@ public struct SegmentReader: Sendable {
   /// - Throws: ``CorruptSegment`` as ``slot(at:)``: it is looked at anew.
   @_lifetime(borrow self)
   public func attributes(of slot: Slot) throws(CorruptSegment) -> RawSpan {
-    let entry = try entry(at: slot.index)
-    guard entry.sequence == slot.sequence else {
-      throw corrupt(.sequence, of: slot.index, value: entry.sequence, allowed: slot.sequence...slot.sequence)
-    }
+    let entry = try entry(at: slot.index, sequence: slot.sequence)
     return span(from: Int(entry.attributesOffset), byteCount: Int(entry.attributesByteCount))
   }
 

@@ -15,6 +15,8 @@ final class PublisherCore: Sendable {
   var limit: Int { most.load(ordering: .relaxed) }
   /// Another for another node: see ``allow(_:)``.
   let most: Atomic<Int>
+  /// Bytes of the largest segment that there can be.
+  private var largest: Int { min(limit, SegmentLayout.maximumCapacity) }
   let whenFull: FullPolicy
   let retention: Retention?
   let node: NodeConnection
@@ -110,9 +112,9 @@ final class PublisherCore: Sendable {
     }
     let capacity = SegmentLayout.capacity(forPayload: byteCount, alignment: alignment, attributes: encoded.count)
     guard let capacity, capacity <= limit else {
-      let most = SegmentLayout.maximumPayload(
-        inCapacity: min(limit, SegmentLayout.maximumCapacity), alignment: alignment, attributes: encoded.count)
-      throw .payloadTooLarge(byteCount: byteCount, limit: most)
+      let payload = SegmentLayout.maximumPayload(
+        inCapacity: largest, alignment: alignment, attributes: encoded.count)
+      throw .payloadTooLarge(byteCount: byteCount, limit: payload)
     }
     return Wish(
       byteCount: byteCount, alignment: alignment, attributes: encoded, capacity: capacity,
@@ -128,8 +130,7 @@ final class PublisherCore: Sendable {
     let capacity = SegmentLayout.capacity(forPayloads: count, byteCount: byteCount)
     guard let capacity, capacity <= limit else {
       let (payloads, overflow) = count.multipliedReportingOverflow(by: byteCount)
-      throw .payloadTooLarge(
-        byteCount: capacity ?? (overflow ? .max : payloads), limit: min(limit, SegmentLayout.maximumCapacity))
+      throw .payloadTooLarge(byteCount: capacity ?? (overflow ? .max : payloads), limit: largest)
     }
     return Wish(
       byteCount: byteCount, alignment: SegmentLayout.minimumAlignment, attributes: [], capacity: capacity,
