@@ -1,4 +1,5 @@
 import CPeer
+import Foundation
 import Glibc
 
 extension PeerProcess {
@@ -37,6 +38,14 @@ extension PeerProcess {
       if let number = Int(name) { numbers.append(number) }
     }
     return numbers
+  }
+
+  /// How many of its descriptors are of anything but segments, which come and go with what is published.
+  package var descriptorsWithoutSegments: Int {
+    descriptors.count { number in
+      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(processID)/fd/\(number)")
+      return target?.hasPrefix("/memfd:poolbus-segment-") != true
+    }
   }
 
   // The soft limit and not the hard one, which only root could raise again. A node raises its own when it starts.
