@@ -41,8 +41,7 @@ struct Runner {
     var candidates: [Candidate] = []
     defer { for candidate in candidates where !candidate.hasFailed { candidate.run.end() } }
     let group = results.nextGroup
-    // Of payloads that are not written whole there may be many more under way.
-    HostPages.find(configurations.map { $0.size * ($0.isTouched ? 8 : 128) }.max() ?? 0)
+    HostPages.find(configurations.map(\.bytesUnderWay).max() ?? 0)
     // What is compared is measured in neighbouring turns: one system's own, and systems as systems.json has them.
     for system in systems {
       for configuration in configurations where system.does(work, configuration) {
@@ -97,7 +96,7 @@ struct Runner {
     // What is slow once may be what is done once, as to touch fresh memory.
     var wasSlow = false
     // Of payloads that are not written whole there are more and more under way, whose memory is found and cleared meanwhile.
-    let memory = configuration.isTouched ? 0 : Double(configuration.size) * 128
+    let memory = configuration.isTouched ? 0 : Double(configuration.bytesUnderWay)
     let warming = Duration.seconds(0.3 + memory / 3e9)
     let begin = ContinuousClock.now
     for _ in 0..<256 {

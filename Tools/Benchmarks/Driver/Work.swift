@@ -32,6 +32,9 @@ struct Configuration: Codable, Hashable, Sendable {
   /// Messages a second that each source sends at the most; nil for as many as it can.
   var rate: Int?
 
+  /// About as many as a system may have: of payloads that are not written whole there are many more.
+  var bytesUnderWay: Int { size * (isTouched ? 8 : 128) }
+
   func waiting(_ mode: System.Mode) -> Configuration {
     var configuration = self
     configuration.mode = mode
