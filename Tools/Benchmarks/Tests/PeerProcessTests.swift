@@ -3,7 +3,8 @@ import Testing
 
 @testable import bench
 
-@Suite struct PeerProcessTests {
+// One after the other: a process that starts has the ends of another's pipes for a moment, so that they are not closed.
+@Suite(.serialized) struct PeerProcessTests {
   init() { PeerProcess.outliveAll() }
 
   @Test func `who has ended can't be told anything, and that is an error only`() throws {
