@@ -5,7 +5,7 @@ final class PeerProcess {
   private let process = Process()
   private let input = Pipe()
   private let output = Pipe()
-  private let ended = DispatchSemaphore(value: 0)
+  private let ended = DispatchGroup()
   private var heard = Data()
   /// Milliseconds after which a process that says nothing is given up.
   private static let patience: Int32 = 20_000
@@ -37,8 +37,14 @@ final class PeerProcess {
       process.standardError = FileHandle.nullDevice
     }
     // Not waitUntilExit, which in a task's thread may wait for ever.
-    process.terminationHandler = { [ended] _ in ended.signal() }
-    try process.run()
+    process.terminationHandler = { [ended] _ in ended.leave() }
+    ended.enter()
+    do {
+      try process.run()
+    } catch {
+      ended.leave()
+      throw error
+    }
   }
 
   var processID: Int32 { process.processIdentifier }
@@ -49,7 +55,11 @@ final class PeerProcess {
   @discardableResult
   func expect(_ word: String) throws -> [String: String] {
     while true {
-      guard let line = try nextLine() else { throw Failure("\(name) ended before it said '\(word)'") }
+      guard let line = try nextLine() else {
+        // Its output ends before its input does: told something now, it would be as if it heard.
+        kill()
+        throw Failure("\(name) ended before it said '\(word)'")
+      }
       let words = line.split(separator: " ")
       if words.first == "error" { throw Failure("\(name): \(line)") }
       guard words.first == Substring(word) else { continue }
