@@ -110,9 +110,20 @@ import Testing
       let groups = Plan().configurations(of: work)
       for size in Plan.sizes {
         let modes = groups.map { group in group.filter { $0.size == size && $0.isTouched }.map(\.mode) }
-        #expect(modes.filter { !$0.isEmpty } == [[.block], [.adaptive, .spin]])
+        let starts = work == .throughput && size == Plan.sizeNearBars ? 3 : 1
+        let once: [[System.Mode]] = [[.block], [.adaptive, .spin]]
+        #expect(modes.filter { !$0.isEmpty } == Array(repeating: once, count: starts).flatMap { $0 })
       }
     }
+  }
+
+  @Test func `what is near a bar is started more than once, and other work lies between`() {
+    let groups = Plan().configurations(of: .throughput)
+    let starts = groups.indices.filter { groups[$0] == [Configuration(size: Plan.sizeNearBars)] }
+    #expect(starts.count == 3)
+    #expect(zip(starts, starts.dropFirst()).allSatisfy { $1 - $0 > 1 })
+    let fans = Plan().configurations(of: .fans)
+    #expect(fans.count { $0.contains { $0.subscribers == 8 } } == 3)
   }
 
   @Test func `the node's CPU is that of all the time, and only of a flow that reached its rate`() {
