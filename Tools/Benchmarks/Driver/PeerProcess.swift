@@ -47,6 +47,12 @@ final class PeerProcess {
     }
   }
 
+  /// The pipes' ends are given back here: `Process` stays, and keeps them.
+  deinit {
+    try? input.fileHandleForWriting.close()
+    try? output.fileHandleForReading.close()
+  }
+
   var processID: Int32 { process.processIdentifier }
 
   func tell(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }

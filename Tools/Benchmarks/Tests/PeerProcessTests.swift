@@ -24,6 +24,15 @@ import Testing
     }
   }
 
+  /// A whole run starts a few thousand.
+  @Test func `nothing of a peer that has ended stays open`() throws {
+    func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+    try with("echo ready") { try $0.expect("ready") }
+    let before = try descriptors()
+    for _ in 0..<20 { try with("echo ready") { try $0.expect("ready") } }
+    #expect(try descriptors() < before + 20)
+  }
+
   /// A peer that is a shell's script.
   private func with(_ script: String, _ body: (PeerProcess) throws -> Void) throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "poolbus-bench-test-\(UUID().uuidString)")
