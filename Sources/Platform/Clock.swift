@@ -36,6 +36,11 @@ public func spinHint() { poolbus_spin_hint() }
 /// Lets others have the core, if somebody waits for it.
 public func yieldCore() { sched_yield() }
 
+/// Sleeps for a moment: some 6 microseconds longer than that as a rule, and shorter where a signal comes.
+///
+/// - Parameter nanoseconds: less than a second.
+public func nap(nanoseconds: UInt32) { poolbus_nap(nanoseconds) }
+
 /// Asks the processor for the cache line at an address that will be read soon.
 @inlinable
 public func prefetch(_ address: UnsafeRawPointer) { unsafe poolbus_prefetch(address) }

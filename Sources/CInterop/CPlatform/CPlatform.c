@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -334,6 +335,13 @@ void poolbus_wait_on(const uint32_t *word, uint32_t expected) {
 }
 
 void poolbus_wake_one(const uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
+
+void poolbus_nap(uint32_t nanoseconds) {
+  int slack = prctl(PR_GET_TIMERSLACK);
+  prctl(PR_SET_TIMERSLACK, 1ul);
+  nanosleep(&(struct timespec){.tv_nsec = nanoseconds}, NULL);
+  if (slack > 0) prctl(PR_SET_TIMERSLACK, (unsigned long)slack);
+}
 
 int poolbus_memory_file(const char *name) {
   int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);

@@ -9,6 +9,7 @@ public final class Subscriber: Sendable {
   private let waiting: Waiting
   private let spin = AdaptiveSpin()
   private let lastLooks = LastLooks()
+  private let moderation = Moderation()
 
   init(_ core: SubscriptionCore, waiting: Waiting) {
     self.core = core
@@ -126,11 +127,23 @@ public final class Subscriber: Sendable {
   }
 
   private func lookBeforeSleep(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
+    if waiting == .block, moderation.isNapDue() {
+      nap(nanoseconds: Moderation.nap)
+      if let message = try core.take(limit: limit, .nearby) {
+        moderation.came(message, after: .nap)
+        return message
+      }
+    }
     var budget = lastLooks.budget()
     while budget > 0 {
       budget -= letOthersRun()
-      if let message = try core.take(limit: limit, .nearby) { return message }
+      if let message = try core.take(limit: limit, .nearby) {
+        // Others who want the core would be disturbed by naps' ends.
+        if lastLooks.sharesCore { moderation.pauses() } else { moderation.came(message, after: .looks) }
+        return message
+      }
     }
+    moderation.pauses()
     return nil
   }
 

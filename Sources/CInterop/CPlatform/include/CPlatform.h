@@ -110,6 +110,10 @@ int poolbus_fence_all_threads(void);
 void poolbus_wait_on(const uint32_t *word, uint32_t expected);
 void poolbus_wake_one(const uint32_t *word);
 
+/// nanosleep(2), without the 50 microseconds that the kernel may add to let timers expire together; what this thread had
+/// asked for in that is restored.
+void poolbus_nap(uint32_t nanoseconds);
+
 /// Tells the processor that this thread spins.
 static inline void poolbus_spin_hint(void) {
 #if defined(__x86_64__)
