@@ -127,7 +127,7 @@ public final class Subscriber: Sendable {
   }
 
   private func lookBeforeSleep(_ limit: Int) throws(BusError) -> SubscriptionCore.Message? {
-    if waiting == .block, moderation.isNapDue() {
+    if moderation.isNapDue() {
       nap(nanoseconds: Moderation.nap)
       if let message = try core.take(limit: limit, .nearby) {
         moderation.came(message, after: .nap)
@@ -138,8 +138,9 @@ public final class Subscriber: Sendable {
     while budget > 0 {
       budget -= letOthersRun()
       if let message = try core.take(limit: limit, .nearby) {
-        // Others who want the core would be disturbed by naps' ends.
-        if lastLooks.sharesCore { moderation.pauses() } else { moderation.came(message, after: .looks) }
+        // Who spins does not nap, and others who want the core would be disturbed by naps' ends.
+        let mayNap = waiting == .block && !lastLooks.sharesCore
+        if mayNap { moderation.came(message, after: .looks) } else { moderation.pauses() }
         return message
       }
     }
